@@ -1,0 +1,1 @@
+"""The HTTP service: storage, validation of what crosses the wire, and the use cases between."""
