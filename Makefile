@@ -1,0 +1,51 @@
+# Each target does the set-up it needs, from nothing but Python 3.11 or newer, and does it once.
+
+PYTHON ?= python3
+UV ?= uv
+VENV := .venv
+BIN := $(VENV)/bin
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --no-input --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.PHONY: help install run test check lock
+
+help: ## Say what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: $(VENV)/installed ## Build .venv from the locked requirements
+
+run: $(VENV)/installed ## Start the service on http://127.0.0.1:8000
+	$(BIN)/chainrule serve
+
+test: $(VENV)/installed-test ## Run all tests, on SQLite and PostgreSQL; PYTEST="-k name" narrows them down
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal $(PYTEST)
+
+check: $(VENV)/installed-test ## Check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+# The test lock starts from the runtime lock, so that tests run what is deployed.
+LOCK := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--custom-compile-command 'make lock' pyproject.toml
+lock: ## Lock newer versions of all requirements (needs uv)
+	$(LOCK) --upgrade --group build --output-file requirements.txt
+	$(LOCK) --upgrade --group build --group test --constraint requirements.txt --output-file requirements-test.txt
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed: \
+	name one, as in make PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+
+# Without build isolation nothing is downloaded that the lock does not name.
+INSTALL_PROJECT := $(PIP_INSTALL) --no-deps --no-build-isolation --editable .
+
+$(VENV)/installed: requirements.txt pyproject.toml | $(BIN)/python
+	$(PIP_INSTALL) --require-hashes --requirement requirements.txt
+	$(INSTALL_PROJECT)
+	touch $@
+
+$(VENV)/installed-test: requirements-test.txt pyproject.toml | $(BIN)/python
+	$(PIP_INSTALL) --require-hashes --requirement requirements-test.txt
+	$(INSTALL_PROJECT)
+	touch $(VENV)/installed $@
