@@ -131,10 +131,8 @@ OPERATIONS: tuple[Operation, ...] = (
     _unary("asinh", "asinh(x)", "1 / hypot(1, x)", "The inverse hyperbolic sine.", aliases=("arcsinh",), shown=("1 / sqrt(x**2 + 1)",)),
     _unary("acosh", "acosh(x)", "1 / (sqrt(x - 1) * sqrt(x + 1))", "The inverse hyperbolic cosine.", aliases=("arccosh",), shown=("1 / sqrt(x**2 - 1)",), domain="x >= 1"),
     _unary("atanh", "atanh(x)", "1 / ((1 - x) * (1 + x))", "The inverse hyperbolic tangent.", aliases=("arctanh",), shown=("1 / (1 - x**2)",), domain="-1 < x < 1"),
-    # exp(-x**2) would lose a digit for every factor ten of x**2. With h = x rounded to a sixteenth, h*h is exact
-    # and (h - x)*(h + x) is small; round has derivative 0, so the text still differentiates to -2*x*exp(-x**2).
-    _unary("erf", "erf(x)", "h = clamp(round(16 * x) / 16, -32, 32)\n1.1283791670955126 * exp(-square(h)) * exp((h - x) * (h + x))", "The error function.", shown=("2 / sqrt(pi) * exp(-x**2)",)),
-    _unary("erfc", "erfc(x)", "h = clamp(round(16 * x) / 16, -32, 32)\n-1.1283791670955126 * exp(-square(h)) * exp((h - x) * (h + x))", "1 - erf(x), exact also for large x.", formula="1 - erf(x)", shown=("-2 / sqrt(pi) * exp(-x**2)",)),
+    _unary("erf", "erf(x)", "1.1283791670955126 * gaussian(x, 1)", "The error function.", shown=("2 / sqrt(pi) * exp(-x**2)",)),
+    _unary("erfc", "erfc(x)", "-1.1283791670955126 * gaussian(x, 1)", "1 - erf(x), exact also for large x.", formula="1 - erf(x)", shown=("-2 / sqrt(pi) * exp(-x**2)",)),
     _unary("sigmoid", "sigmoid(x)", "y * sigmoid(-x)", "The logistic function.", aliases=("logistic", "expit"), formula="1 / (1 + exp(-x))", shown=("y * (1 - y)",)),
     _unary("softplus", "softplus(x)", "sigmoid(x)", "A smooth relu.", formula="log(1 + exp(x))"),
     _unary(
@@ -159,9 +157,36 @@ OPERATIONS: tuple[Operation, ...] = (
         convention="The derivative at 0 is 0.01.",
     ),
     _unary("elu", "x if x > 0 else expm1(x)", "where(x > 0, 1, exp(x))", "x where it is positive, else exp(x) - 1.", formula="where(x > 0, x, exp(x) - 1)"),
-    _unary("gelu", "gelu(x)", "c = clamp(x, -40, 40)\nh = round(16 * c) / 16\n0.5 * erfc(-0.7071067811865476 * c) + 0.3989422804014327 * c * exp(-0.5 * square(h)) * exp(0.5 * (h - c) * (h + c))", "x times the normal distribution function of x.", formula="x / 2 * (1 + erf(x / sqrt(2)))", shown=("(1 + erf(x / sqrt(2))) / 2 + x * exp(-x**2 / 2) / sqrt(2 * pi)",)),
-    _unary("gelu_tanh", "gelu_tanh(x)", "c = clamp(x, -40, 40)\nu = 1.5957691216057308 * c * (1 + 0.044715 * square(c))\nsigmoid(u) * (1 + c * sigmoid(-u) * 1.5957691216057308 * (1 + 0.134145 * square(c)))", "gelu with the normal distribution function approximated by tanh.", formula="x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x**3)))", shown=("(1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x**3))) / 2 + x / 2 * (1 - tanh(sqrt(2 / pi) * (x + 0.044715 * x**3))**2) * sqrt(2 / pi) * (1 + 0.134145 * x**2)",)),
-    _unary("silu", "silu(x)", "c = clamp(x, -750, 750)\nsigmoid(c) * (1 + c * sigmoid(-c))", "x times its sigmoid.", aliases=("swish",), formula="x / (1 + exp(-x))", shown=("sigmoid(x) * (1 + x * (1 - sigmoid(x)))",)),
+    _unary(
+        "gelu",
+        "gelu(x)",
+        "normal_cdf(x) + chain(x, 0.3989422804014327 * gaussian(x, 0.5))",
+        "x times the normal distribution function of x.",
+        formula="x / 2 * (1 + erf(x / sqrt(2)))",
+        shown=("(1 + erf(x / sqrt(2))) / 2 + x * exp(-x**2 / 2) / sqrt(2 * pi)",),
+    ),
+    _unary(
+        "gelu_tanh",
+        "gelu_tanh(x)",
+        "u = 1.5957691216057308 * x * (1 + 0.044715 * square(x))\n"
+        "slope = 1.5957691216057308 * (1 + 0.134145 * square(x))\n"
+        "chain(sigmoid(u), 1 + chain(x, chain(sigmoid(-u), slope)))",
+        "gelu with the normal distribution function approximated by tanh.",
+        formula="x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x**3)))",
+        shown=(
+            "u = sqrt(2 / pi) * (x + 0.044715 * x**3)\n"
+            "(1 + tanh(u)) / 2 + x / 2 * (1 - tanh(u)**2) * sqrt(2 / pi) * (1 + 0.134145 * x**2)",
+        ),
+    ),
+    _unary(
+        "silu",
+        "silu(x)",
+        "chain(sigmoid(x), 1 + chain(x, sigmoid(-x)))",
+        "x times its sigmoid.",
+        aliases=("swish",),
+        formula="x / (1 + exp(-x))",
+        shown=("sigmoid(x) * (1 + x * (1 - sigmoid(x)))",),
+    ),
     _unary("floor", "floor(x)", "where(x == x, 0, x)", "The largest integer not above x.", shown=("0",), kink="x == floor(x)", convention="The derivative is 0 everywhere, also at the jumps."),
     _unary("ceil", "ceil(x)", "where(x == x, 0, x)", "The smallest integer not below x.", shown=("0",), kink="x == floor(x)", convention="The derivative is 0 everywhere, also at the jumps."),
     _unary("round", "round(x)", "where(x == x, 0, x)", "The nearest integer; halves go to the even one.", aliases=("rint",), shown=("0",), kink="x - floor(x) == 0.5", convention="The derivative is 0 everywhere, also at the jumps."),
@@ -223,9 +248,9 @@ OPERATIONS: tuple[Operation, ...] = (
         "clamp",
         "clamp(x, low, high)",
         (
-            "where((x >= low) * (x <= high), 1, where(y == y, 0, y))",
-            "where((x < low) * (low <= high), 1, where(y == y, 0, y))",
-            "where((x > high) + (low > high) > 0, 1, where(y == y, 0, y))",
+            "where(y == y, (x >= low) * (x <= high), y)",
+            "where(y == y, (x < low) * (low <= high), y)",
+            "where(y == y, (x > high) + (low > high) > 0, y)",
         ),
         "x, but not below low and not above high.",
         parameters=("x", "low", "high"),
@@ -258,6 +283,25 @@ OPERATIONS: tuple[Operation, ...] = (
         convention="Operands that tie share the gradient equally.",
     ),
     _variadic("logsumexp", "exp(x - y)", "The logarithm of the sum of exponentials.", formula="log(exp(x1) + exp(x2) + ...)"),
+)
+
+# Functions that only rules speak of, never a graph: each is the accurate way to write its `formula`, and a rule that
+# becomes part of a graph is written with the formula instead.
+RULE_FUNCTIONS: Mapping[str, Operation] = MappingProxyType(
+    {
+        operation.name: operation
+        for operation in (
+            # exp(-b * a**2) itself loses a digit for every factor ten of a**2.
+            _binary("gaussian", "gaussian(a, b)", "-2 * b * a * y", "-square(a) * y", "A bell curve.", formula="exp(-b * square(a))"),
+            _unary(
+                "normal_cdf",
+                "normal_cdf(x)",
+                "0.3989422804014327 * gaussian(x, 0.5)",
+                "The normal distribution function.",
+                formula="0.5 * erfc(-0.7071067811865476 * x)",
+            ),
+        )
+    }
 )
 
 NAMES: list[str] = ["input", "constant", *(operation.name for operation in OPERATIONS)]

@@ -1,0 +1,276 @@
+"""The compiled loops over a tape that know no operation.
+
+Slots: a tape of R rows and L literals has S = R + L + 1 of them; row i computes slot i, the last slot stands in for
+an operand that is not there. Everywhere, an exact zero passes nothing on: where a local derivative or what arrives
+is exactly 0, the contribution is exactly 0, also when the other factor is infinite or NaN.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import types
+
+from engine.generate import CONSTANT_SECOND, LINK
+from engine.jit import compiled
+from engine.operations import CONSTANT, OPCODES
+from engine.primitives import chain
+from engine.rules import DENSE, curvature, dense_tangent, forward, forward_block, forward_groups, kinks
+
+__all__ = [
+    "adjoints",
+    "assemble",
+    "backward",
+    "backward_block",
+    "curvature",
+    "forward",
+    "forward_block",
+    "forward_groups",
+    "kinks",
+    "reach",
+    "regroup",
+    "second_adjoints",
+    "tangents",
+]
+
+_POW = OPCODES["pow"]
+_POW_CONSTANT = CONSTANT_SECOND["pow"]
+
+
+def _frozen(dtype: Any) -> Any:
+    """The type of an array that a kernel only reads, so that it accepts read-only ones."""
+    return types.Array(dtype, 1, "C", readonly=True)
+
+
+@compiled(
+    types.int64(
+        _frozen(types.uint8), _frozen(types.uint32), _frozen(types.int32), _frozen(types.int32), types.int64,
+        types.uint8[::1], types.uint32[::1], types.uint32[::1], types.uint32[::1],
+    )
+)  # fmt: skip
+def assemble(
+    codes: Any, offsets: Any, operands: Any, order: Any, slots_total: int, ops: Any, a: Any, b: Any, slots: Any
+) -> int:
+    """Fills the rows (ops, a, b) and the slot of every node; answers the largest number of operands of one node.
+
+    `order` is the evaluation order, or empty where that is the nodes' own order.
+    """
+    none = slots_total - 1
+    literals = ops.size - 1  # literal k, written as operand -1 - k, has slot rows + k
+    row = 0
+    widest = 2
+    for step in range(codes.size):
+        node = order[step] if order.size else step
+        start = offsets[node]
+        count = np.int64(offsets[node + 1]) - np.int64(start)
+        main = row + (count - 2 if count > 2 else 0)
+        widest = max(widest, count)
+        slots[node] = main
+        op = codes[node]
+        if op == _POW:
+            exponent = operands[start + 1]
+            if exponent < 0 or codes[exponent] == CONSTANT:
+                op = _POW_CONSTANT
+        i = main
+        for k in range(max(count, 1)):
+            if count == 0:
+                operand = none
+            else:
+                operand = np.int64(operands[start + k])
+                operand = np.int64(slots[operand]) if operand >= 0 else literals - operand
+            if k == count - 1 and count > 1:
+                b[i] = operand
+            else:
+                if k > 0:
+                    i -= 1
+                    ops[i] = LINK
+                a[i] = operand
+                b[i] = i - 1 if count - k > 2 else none
+        ops[main] = op
+        row = main + 1
+    return widest
+
+
+@compiled("void(uint32[::1], uint32[::1], float64[:, ::1], float64[::1], int64, int64)")
+def backward(a: Any, b: Any, l: Any, g: Any, start: int, stop: int) -> None:  # noqa: E741
+    """The chain rule over rows stop-1 down to start: adds to g (S,) what each row's adjoint hands on."""
+    for i in range(stop - 1, start - 1, -1):
+        upstream = g[i]
+        if upstream != 0.0:
+            p = l[i, 0] * upstream
+            q = l[i, 1] * upstream
+            # A NaN from an exact zero times infinity; NaN is rare, so this costs a predicted branch.
+            if p != p and l[i, 0] == 0.0:
+                p = 0.0
+            if q != q and l[i, 1] == 0.0:
+                q = 0.0
+            g[a[i]] += p
+            g[b[i]] += q
+
+
+@compiled("void(uint32[::1], uint32[::1], float64[:, :, ::1], float64[:, ::1], int64)")
+def backward_block(a: Any, b: Any, l: Any, g: Any, lanes: int) -> None:  # noqa: E741
+    """As backward, for a block of independent rows: l is (R, 2, lanes), g is (S, lanes)."""
+    none = g.shape[0] - 1
+    for i in range(a.size - 1, -1, -1):
+        pi = a[i]
+        qi = b[i]
+        if pi != none:
+            for j in range(lanes):
+                g[pi, j] += chain(l[i, 0, j], g[i, j])
+        if qi != none:
+            for j in range(lanes):
+                g[qi, j] += chain(l[i, 1, j], g[i, j])
+
+
+@compiled("void(uint32[::1], uint32[::1], float64[:, ::1], float64[:, ::1])")
+def adjoints(a: Any, b: Any, l: Any, g: Any) -> None:  # noqa: E741
+    """As backward, for several seeds at once over the same local derivatives: g is (S, seeds)."""
+    none = g.shape[0] - 1
+    seeds = g.shape[1]
+    for i in range(a.size - 1, -1, -1):
+        pi = a[i]
+        qi = b[i]
+        if pi != none and l[i, 0] != 0.0:
+            for k in range(seeds):
+                g[pi, k] += chain(l[i, 0], g[i, k])
+        if qi != none and l[i, 1] != 0.0:
+            for k in range(seeds):
+                g[qi, k] += chain(l[i, 1], g[i, k])
+
+
+@compiled("void(uint32[::1], uint32[::1], float64[:, ::1], float64[:, ::1])")
+def tangents(a: Any, b: Any, l: Any, t: Any) -> None:  # noqa: E741
+    """Carries tangents t (S, directions) forward; those of the leaves, and zeros elsewhere, come in."""
+    none = t.shape[0] - 1
+    directions = t.shape[1]
+    for i in range(a.size):
+        pi = a[i]
+        qi = b[i]
+        if pi != none and l[i, 0] != 0.0:
+            for k in range(directions):
+                t[i, k] += chain(l[i, 0], t[pi, k])
+        if qi != none and l[i, 1] != 0.0:
+            for k in range(directions):
+                t[i, k] += chain(l[i, 1], t[qi, k])
+
+
+@compiled(
+    "void(uint8[::1], uint32[::1], uint32[::1], float64[::1], float64[:, ::1], float64[:, ::1], float64[::1],"
+    "float64[:, ::1], float64[:, ::1], float64[::1], float64[::1], float64[::1])"
+)
+def second_adjoints(
+    ops: Any, a: Any, b: Any, v: Any, l: Any, h: Any, g: Any, t: Any, gt: Any, xs: Any, ts: Any, ds: Any  # noqa: E741
+) -> None:
+    """The tangents gt (S, directions) of the adjoints g (S,) along t (S, directions): forward over reverse.
+
+    v, l and h are the rows' values, local derivatives and second derivatives; xs, ts and ds are scratch for the
+    operands of one row.
+    """
+    none = g.size - 1
+    directions = t.shape[1]
+    for i in range(ops.size - 1, -1, -1):
+        pi = a[i]
+        qi = b[i]
+        upstream = g[i]
+        if pi != none:
+            if l[i, 0] != 0.0:
+                for k in range(directions):
+                    gt[pi, k] += chain(l[i, 0], gt[i, k])
+            if h[i, 0] != 0.0 and upstream != 0.0:
+                for k in range(directions):
+                    gt[pi, k] += chain(h[i, 0] * upstream, t[pi, k])
+        if qi != none:
+            if l[i, 1] != 0.0:
+                for k in range(directions):
+                    gt[qi, k] += chain(l[i, 1], gt[i, k])
+            if h[i, 1] != 0.0 and upstream != 0.0:
+                for k in range(directions):
+                    gt[pi, k] += chain(h[i, 1] * upstream, t[qi, k])
+                    gt[qi, k] += chain(h[i, 1] * upstream, t[pi, k])
+            if h[i, 2] != 0.0 and upstream != 0.0:
+                for k in range(directions):
+                    gt[qi, k] += chain(h[i, 2] * upstream, t[qi, k])
+        if ops[i] in DENSE and upstream != 0.0:
+            for k in range(directions):
+                n = 0
+                row = i
+                while True:
+                    xs[n] = v[a[row]]
+                    ts[n] = t[a[row], k]
+                    n += 1
+                    if b[row] + 1 == row and ops[b[row]] == LINK:
+                        row -= 1
+                    else:
+                        break
+                if b[row] != none:
+                    xs[n] = v[b[row]]
+                    ts[n] = t[b[row], k]
+                    n += 1
+                dense_tangent(ops[i], xs, n, v[i], ts, t[i, k], ds)
+                for m in range(n):
+                    operand = a[i - m] if m < n - 1 or n == 1 else b[row]
+                    gt[operand, k] += chain(upstream, ds[m])
+
+
+@compiled("void(uint32[::1], uint32[::1], boolean[::1])")
+def reach(a: Any, b: Any, marked: Any) -> None:
+    """Extends the marks on slots to all that they are computed from."""
+    for i in range(a.size - 1, -1, -1):
+        if marked[i]:
+            marked[a[i]] = True
+            marked[b[i]] = True
+
+
+@compiled("int64(uint8[::1], uint32[::1], uint32[::1], uint32[::1], uint8[::1], uint32[::1])")
+def regroup(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_starts: Any) -> int:
+    """Sorts the computing rows by (level, opcode) and answers the number of groups of equal ones.
+
+    A row's level is one more than its operands' highest; rows within a group keep their order. Group k is
+    rows[group_starts[k]:group_starts[k + 1]], all of opcode group_ops[k].
+    """
+    n = ops.size
+    levels = np.zeros(n, np.uint32)
+    by_op = np.zeros(257, np.int64)
+    highest = 0
+    for i in range(n):
+        if ops[i] < 2:
+            continue
+        level = 0
+        if a[i] < n:
+            level = max(level, np.int64(levels[a[i]]))
+        if b[i] < n:
+            level = max(level, np.int64(levels[b[i]]))
+        if ops[i] != LINK:
+            level += 1
+            by_op[np.int64(ops[i]) + 1] += 1
+        levels[i] = level
+        highest = max(highest, level)
+    # Two counting sorts, by the less significant key first: both are stable.
+    for op in range(256):
+        by_op[op + 1] += by_op[op]
+    computing = by_op[256]
+    sorted_by_op = np.empty(computing, np.uint32)
+    by_level = np.zeros(highest + 2, np.int64)
+    for i in range(n):
+        op = np.int64(ops[i])
+        if op >= 2 and op != LINK:
+            sorted_by_op[by_op[op]] = i
+            by_op[op] += 1
+            by_level[np.int64(levels[i]) + 1] += 1
+    for level in range(highest + 1):
+        by_level[level + 1] += by_level[level]
+    for k in range(computing):
+        i = sorted_by_op[k]
+        rows[by_level[levels[i]]] = i
+        by_level[levels[i]] += 1
+    groups = 0
+    for k in range(computing):
+        i = rows[k]
+        if k == 0 or ops[i] != ops[rows[k - 1]] or levels[i] != levels[rows[k - 1]]:
+            group_ops[groups] = ops[i]
+            group_starts[groups] = k
+            groups += 1
+    group_starts[groups] = computing
+    return groups

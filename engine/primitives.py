@@ -1,0 +1,377 @@
+"""The scalar functions that the operation table's values and rules are written in.
+
+Each is IEEE arithmetic around the C library: nothing raises, NaN goes through, and nothing overflows where the
+function itself does not.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from engine.jit import inlined
+
+# ruff: noqa: A001
+
+
+@inlined
+def chain(local: float, gradient: float) -> float:
+    """local * gradient, where an exact zero passes nothing on, not even infinity or NaN."""
+    return 0.0 if local == 0.0 or gradient == 0.0 else local * gradient
+
+
+@inlined
+def abs(x: float) -> float:
+    return math.fabs(x)
+
+
+@inlined
+def sign(x: float) -> float:
+    return 1.0 if x > 0.0 else (-1.0 if x < 0.0 else (0.0 if x == 0.0 else x))
+
+
+@inlined
+def sqrt(x: float) -> float:
+    return math.sqrt(x)
+
+
+@inlined
+def exp(x: float) -> float:
+    return math.exp(x)
+
+
+@inlined
+def exp2(x: float) -> float:
+    return np.exp2(x)  # type: ignore[no-any-return]
+
+
+@inlined
+def expm1(x: float) -> float:
+    return math.expm1(x)
+
+
+@inlined
+def log(x: float) -> float:
+    return math.log(x)
+
+
+@inlined
+def log2(x: float) -> float:
+    return math.log2(x)
+
+
+@inlined
+def log10(x: float) -> float:
+    return math.log10(x)
+
+
+@inlined
+def log1p(x: float) -> float:
+    return math.log1p(x)
+
+
+@inlined
+def sin(x: float) -> float:
+    return math.sin(x)
+
+
+@inlined
+def cos(x: float) -> float:
+    return math.cos(x)
+
+
+@inlined
+def tan(x: float) -> float:
+    return math.tan(x)
+
+
+@inlined
+def asin(x: float) -> float:
+    return math.asin(x)
+
+
+@inlined
+def acos(x: float) -> float:
+    return math.acos(x)
+
+
+@inlined
+def atan(x: float) -> float:
+    return math.atan(x)
+
+
+@inlined
+def sinh(x: float) -> float:
+    return math.sinh(x)
+
+
+@inlined
+def cosh(x: float) -> float:
+    return math.cosh(x)
+
+
+@inlined
+def tanh(x: float) -> float:
+    return math.tanh(x)
+
+
+@inlined
+def asinh(x: float) -> float:
+    return math.asinh(x)
+
+
+@inlined
+def acosh(x: float) -> float:
+    return math.acosh(x)
+
+
+@inlined
+def atanh(x: float) -> float:
+    return math.atanh(x)
+
+
+@inlined
+def erf(x: float) -> float:
+    return math.erf(x)
+
+
+@inlined
+def erfc(x: float) -> float:
+    return math.erfc(x)
+
+
+@inlined
+def sigmoid(x: float) -> float:
+    # exp of a negative number only, so that it never overflows.
+    e = math.exp(-math.fabs(x))
+    return (1.0 if x >= 0.0 else e) / (1.0 + e)
+
+
+@inlined
+def softplus(x: float) -> float:
+    if x > 0.0:
+        return x + math.log1p(math.exp(-x))
+    return math.log1p(math.exp(x))
+
+
+@inlined
+def relu(x: float) -> float:
+    # The comparison is false for NaN, which must come out as NaN.
+    return 0.0 if x <= 0.0 else x
+
+
+@inlined
+def gaussian(a: float, b: float) -> float:
+    """exp(-b a^2) for b = 1 or 1/2, with the rounding of the exponent kept out.
+
+    h is a to the nearest sixteenth, so that b h^2 is exact, and the rest of the exponent is small.
+    """
+    if not math.fabs(a) < 64.0:
+        return 0.0 if a == a else a
+    h = np.rint(16.0 * a) * 0.0625
+    return math.exp(-b * h * h) * math.exp(b * (h - a) * (h + a))
+
+
+@inlined
+def normal_cdf(x: float) -> float:
+    """erfc(-x / sqrt(2)) / 2, with the rounding of x / sqrt(2) put right to first order.
+
+    Far out, erfc multiplies a relative error of its argument z by 2 z^2.
+    """
+    if not math.fabs(x) < 40.0:
+        return x if x != x else (0.0 if x < 0.0 else 1.0)
+    z = -0.7071067811865476 * x
+    # The rounding errors of that product, by halving both factors (Dekker 1971), and of its constant.
+    t = 134217729.0 * x
+    high = t - (t - x)
+    low = x - high
+    error = (-0.7071067839860916 * high - z) - 0.7071067839860916 * low
+    error += 2.7995440410322203e-09 * high + 2.7995440410322203e-09 * low
+    error += 4.833646656726457e-17 * x
+    return 0.5 * (math.erfc(z) - error * 1.1283791670955126 * gaussian(z, 1.0))
+
+
+@inlined
+def gelu(x: float) -> float:
+    return -0.0 if x < -40.0 else x * normal_cdf(x)
+
+
+@inlined
+def gelu_tanh(x: float) -> float:
+    if x < -40.0:
+        return -0.0
+    return x * sigmoid(1.5957691216057308 * x * (1.0 + 0.044715 * x * x))
+
+
+@inlined
+def silu(x: float) -> float:
+    if x >= 0.0:
+        return x / (1.0 + math.exp(-x))
+    if x < -800.0:
+        return -0.0
+    # Half the exponent twice: exp(x) alone would lose its digits to underflow before x brings them back.
+    half = math.exp(0.5 * x)
+    return x * half / (1.0 + half * half) * half
+
+
+@inlined
+def floor(x: float) -> float:
+    return np.floor(x)  # type: ignore[no-any-return]
+
+
+@inlined
+def ceil(x: float) -> float:
+    return np.ceil(x)  # type: ignore[no-any-return]
+
+
+@inlined
+def round(x: float) -> float:
+    return np.rint(x)  # type: ignore[no-any-return]
+
+
+@inlined
+def power(a: float, b: float) -> float:
+    # C has pow(1, NaN) = pow(NaN, 0) = 1; here NaN in is NaN out.
+    if b == 2.0:
+        return a * a
+    if a != a or b != b:
+        return a + b
+    return math.pow(a, b)
+
+
+@inlined
+def atan2(a: float, b: float) -> float:
+    return math.atan2(a, b)
+
+
+@inlined
+def hypot(a: float, b: float) -> float:
+    # C has hypot(inf, NaN) = inf; here NaN in is NaN out.
+    if a != a or b != b:
+        return a + b
+    return math.hypot(a, b)
+
+
+@inlined
+def clamp(x: float, low: float, high: float) -> float:
+    if x != x or low != low or high != high:
+        return x + low + high
+    if x < low:
+        x = low
+    return high if x > high else x
+
+
+# Over any number of operands: xs holds them in its first n places.
+
+
+@inlined
+def _compensated(xs: Any, n: int, scale: float) -> float:
+    """The sum of scale * xs with the rounding errors carried along (Neumaier 1974)."""
+    total = xs[0] * scale
+    lost = 0.0
+    for i in range(1, n):
+        x = xs[i] * scale
+        t = total + x
+        if math.fabs(total) >= math.fabs(x):
+            lost += (total - t) + x
+        else:
+            lost += (x - t) + total
+        total = t
+    if not math.isfinite(total):
+        return total
+    return total + lost
+
+
+@inlined
+def sum(xs: Any, n: int) -> float:
+    total = _compensated(xs, n, 1.0)
+    if not math.isfinite(total):
+        plain = xs[0]
+        finite = math.isfinite(xs[0])
+        for i in range(1, n):
+            plain += xs[i]
+            finite = finite and math.isfinite(xs[i])
+        # Finite numbers whose partial sums overflow: 2**-64 leaves room for 2**64 of them.
+        total = _compensated(xs, n, 5.421010862427522e-20) * 18446744073709551616.0 if finite else plain
+    return total
+
+
+@inlined
+def mean(xs: Any, n: int) -> float:
+    total = sum(xs, n)
+    if math.isinf(total):
+        return _compensated(xs, n, 5.421010862427522e-20) / n * 18446744073709551616.0
+    return total / n
+
+
+@inlined
+def prod(xs: Any, n: int) -> float:
+    product = xs[0]
+    for i in range(1, n):
+        product *= xs[i]
+    if product == 0.0 or not math.isfinite(product):
+        mantissa = 1.0
+        exponent = 0
+        for i in range(n):
+            if xs[i] == 0.0 or not math.isfinite(xs[i]):
+                return product if product != 0.0 else _zero_product(xs, n)
+            m, e = math.frexp(xs[i])
+            mantissa, more = math.frexp(mantissa * m)
+            exponent += e + more
+        # ldexp takes 32 bits of exponent; beyond this all is zero or infinite anyway.
+        exponent = -5000 if exponent < -5000 else (5000 if exponent > 5000 else exponent)
+        return math.ldexp(mantissa, np.int32(exponent))
+    return product
+
+
+@inlined
+def _zero_product(xs: Any, n: int) -> float:
+    """A product with a zero or non-finite factor whose partial products may have under- or overflowed."""
+    product = 1.0
+    for i in range(n):
+        x = xs[i]
+        product *= x if x == 0.0 or not math.isfinite(x) else math.copysign(1.0, x)
+    return product
+
+
+@inlined
+def max(xs: Any, n: int) -> float:
+    largest = xs[0]
+    for i in range(1, n):
+        x = xs[i]
+        if x > largest or x != x:
+            largest = x
+        if largest != largest:
+            return largest
+    return largest
+
+
+@inlined
+def min(xs: Any, n: int) -> float:
+    smallest = xs[0]
+    for i in range(1, n):
+        x = xs[i]
+        if x < smallest or x != x:
+            smallest = x
+        if smallest != smallest:
+            return smallest
+    return smallest
+
+
+@inlined
+def logsumexp(xs: Any, n: int) -> float:
+    largest = 0
+    for i in range(n):
+        if xs[i] != xs[i]:
+            return xs[i]
+        if xs[i] > xs[largest]:
+            largest = i
+    if not math.isfinite(xs[largest]):
+        return xs[largest]
+    rest = 0.0
+    for i in range(n):
+        if i != largest:
+            rest += math.exp(xs[i] - xs[largest])
+    return xs[largest] + math.log1p(rest)

@@ -1,0 +1,1654 @@
+"""The loops that know the operations. Written by `python -m engine.generate` from the operation table.
+
+A tape's row i has opcode ops[i], operands v[a[i]] and v[b[i]], value v[i] and local derivatives l[i]. The last place
+of v stands in for an operand that is not there. Operands beyond two sit in the rows before, of opcode 255.
+
+Made from sources with the digest 7e42dfa80d8b9285919c4509e0119fda210f1cf9cf348a1175ce330d78a95085
+"""
+
+# ruff: noqa: E501, F403, F405, RET, SIM, PIE, A001, C901
+# fmt: off
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from engine.jit import compiled, inlined
+from engine.primitives import *
+
+LINK = 255
+POW_CONSTANT = 61
+DENSE = (56, 60,)
+"""Opcodes whose second derivatives couple all of any number of operands."""
+
+
+@inlined
+def gather(ops: Any, a: Any, b: Any, v: Any, i: int, xs: Any) -> int:
+    """Copies the operands of the wide operation in row i to xs and answers how many there are."""
+    n = 0
+    while True:
+        xs[n] = v[a[i]]
+        n += 1
+        if b[i] + 1 == i and ops[b[i]] == LINK:
+            i -= 1
+        else:
+            break
+    if b[i] != v.size - 1:
+        xs[n] = v[b[i]]
+        n += 1
+    return n
+
+
+@inlined
+def scatter(l: Any, i: int, n: int, ds: Any) -> None:
+    """Spreads the local derivatives of a wide operation over its rows; links hand the gradient on unchanged."""
+    for k in range(n - 2):
+        l[i, 0] = ds[k]
+        l[i, 1] = 1.0
+        i -= 1
+    if n == 1:
+        l[i, 0] = ds[0]
+        l[i, 1] = 0.0
+    else:
+        l[i, 0] = ds[n - 2]
+        l[i, 1] = ds[n - 1]
+
+
+@inlined
+def gather_lane(ops: Any, a: Any, b: Any, v: Any, i: int, j: int, xs: Any) -> int:
+    """As gather, for row j of a block."""
+    n = 0
+    while True:
+        xs[n] = v[a[i], j]
+        n += 1
+        if b[i] + 1 == i and ops[b[i]] == LINK:
+            i -= 1
+        else:
+            break
+    if b[i] != v.shape[0] - 1:
+        xs[n] = v[b[i], j]
+        n += 1
+    return n
+
+
+@inlined
+def scatter_lane(l: Any, i: int, j: int, n: int, ds: Any) -> None:
+    """As scatter, for row j of a block."""
+    for k in range(n - 2):
+        l[i, 0, j] = ds[k]
+        l[i, 1, j] = 1.0
+        i -= 1
+    if n == 1:
+        l[i, 0, j] = ds[0]
+    else:
+        l[i, 0, j] = ds[n - 2]
+        l[i, 1, j] = ds[n - 1]
+
+
+@inlined
+def ties(ops: Any, a: Any, b: Any, v: Any, i: int) -> bool:
+    """Whether two different operands of the wide operation in row i share its value."""
+    first = -1
+    y = v[i]
+    while True:
+        slot = np.int64(a[i])
+        if v[slot] == y:
+            if first >= 0 and slot != first:
+                return True
+            first = slot
+        slot = np.int64(b[i])
+        if slot + 1 == i and ops[slot] == LINK:
+            i -= 1
+        else:
+            return slot != v.size - 1 and v[slot] == y and first >= 0 and slot != first
+
+
+@inlined
+def _where(xs: Any, n: int, ds: Any) -> float:
+    condition = xs[0]
+    a = xs[1]
+    b = xs[2]
+    y = a if condition != 0 else b
+    ds[0] = 0.0
+    ds[1] = (1.0 if (condition != 0.0) else 0.0)
+    ds[2] = (1.0 if (condition == 0.0) else 0.0)
+    return y
+
+
+@inlined
+def _clamp(xs: Any, n: int, ds: Any) -> float:
+    x = xs[0]
+    low = xs[1]
+    high = xs[2]
+    y = clamp(x, low, high)
+    ds[0] = (((1.0 if (x >= low) else 0.0) * (1.0 if (x <= high) else 0.0)) if (y == y) else y)
+    ds[1] = (((1.0 if (x < low) else 0.0) * (1.0 if (low <= high) else 0.0)) if (y == y) else y)
+    ds[2] = ((1.0 if (((1.0 if (x > high) else 0.0) + (1.0 if (low > high) else 0.0)) > 0.0) else 0.0) if (y == y) else y)
+    return y
+
+
+@inlined
+def _sum(xs: Any, n: int, ds: Any) -> float:
+    y = sum(xs, n)
+    for i in range(n):
+        x = xs[i]
+        ds[i] = 1.0
+    return y
+
+
+@inlined
+def _prod(xs: Any, n: int, ds: Any) -> float:
+    y = prod(xs, n)
+    before = 1.0
+    for i in range(n):
+        ds[i] = before
+        before *= xs[i]
+    after = 1.0
+    for i in range(n - 1, -1, -1):
+        ds[i] *= after
+        after *= xs[i]
+    return y
+
+
+@inlined
+def _mean(xs: Any, n: int, ds: Any) -> float:
+    y = mean(xs, n)
+    for i in range(n):
+        x = xs[i]
+        ds[i] = (1.0 / n)
+    return y
+
+
+@inlined
+def _max(xs: Any, n: int, ds: Any) -> float:
+    y = max(xs, n)
+    total0 = 0.0
+    for i in range(n):
+        x = xs[i]
+        total0 += (1.0 if (x == y) else 0.0)
+    for i in range(n):
+        x = xs[i]
+        ds[i] = ((1.0 if (x == y) else 0.0) / total0)
+    return y
+
+
+@inlined
+def _min(xs: Any, n: int, ds: Any) -> float:
+    y = min(xs, n)
+    total0 = 0.0
+    for i in range(n):
+        x = xs[i]
+        total0 += (1.0 if (x == y) else 0.0)
+    for i in range(n):
+        x = xs[i]
+        ds[i] = ((1.0 if (x == y) else 0.0) / total0)
+    return y
+
+
+@inlined
+def _logsumexp(xs: Any, n: int, ds: Any) -> float:
+    y = logsumexp(xs, n)
+    for i in range(n):
+        x = xs[i]
+        ds[i] = (exp((x - y)))
+    return y
+
+
+@inlined
+def _prod_tangent(xs: Any, n: int, y: float, ts: Any, ty: float, ds: Any) -> None:
+    before, moved = 1.0, 0.0
+    for i in range(n):
+        ds[i] = moved
+        moved = chain(xs[i], moved) + chain(ts[i], before)
+        before *= xs[i]
+    after, moved = 1.0, 0.0
+    for i in range(n - 1, -1, -1):
+        before = 1.0
+        for j in range(i):
+            before *= xs[j]
+        ds[i] = chain(ds[i], after) + chain(moved, before)
+        moved = chain(xs[i], moved) + chain(ts[i], after)
+        after *= xs[i]
+
+
+@inlined
+def _logsumexp_tangent(xs: Any, n: int, y: float, ts: Any, ty: float, ds: Any) -> None:
+    for i in range(n):
+        x, tx = xs[i], ts[i]
+        ds[i] = chain((exp((x - y))), (tx + (-ty)))
+
+
+@compiled("void(uint8[::1], uint32[::1], uint32[::1], float64[::1], float64[:, ::1], int64, int64, float64[::1], float64[::1])")
+def forward(ops: Any, a: Any, b: Any, v: Any, l: Any, start: int, stop: int, xs: Any, ds: Any) -> None:
+    """Fills v and l in rows start to stop of a tape; xs and ds hold a wide operation's operands and derivatives."""
+    for i in range(start, stop):
+        op = ops[i]
+        p = v[a[i]]
+        q = v[b[i]]
+        y = v[i]
+        dp = 0.0
+        dq = 0.0
+        if op == 2:
+            y = -p
+            dp = -1.0
+        elif op == 3:
+            y = abs(p)
+            dp = (sign(p))
+        elif op == 4:
+            y = sign(p)
+            dp = (0.0 if (p == p) else p)
+        elif op == 5:
+            y = p * p
+            dp = (2.0 * p)
+        elif op == 6:
+            y = sqrt(p)
+            dp = (0.5 / y)
+        elif op == 7:
+            y = 1 / p
+            dp = (-(y * y))
+        elif op == 8:
+            y = exp(p)
+            dp = y
+        elif op == 9:
+            y = exp2(p)
+            dp = (0.6931471805599453 * y)
+        elif op == 10:
+            y = expm1(p)
+            dp = (exp(p))
+        elif op == 11:
+            y = log(p)
+            dp = (1.0 / p)
+        elif op == 12:
+            y = log2(p)
+            dp = (1.4426950408889634 / p)
+        elif op == 13:
+            y = log10(p)
+            dp = (0.4342944819032518 / p)
+        elif op == 14:
+            y = log1p(p)
+            dp = (1.0 / (1.0 + p))
+        elif op == 15:
+            y = sin(p)
+            dp = (cos(p))
+        elif op == 16:
+            y = cos(p)
+            dp = (-(sin(p)))
+        elif op == 17:
+            y = tan(p)
+            dp = (1.0 + (y * y))
+        elif op == 18:
+            y = asin(p)
+            dp = (1.0 / (sqrt(((1.0 - p) * (1.0 + p)))))
+        elif op == 19:
+            y = acos(p)
+            dp = (-1.0 / (sqrt(((1.0 - p) * (1.0 + p)))))
+        elif op == 20:
+            y = atan(p)
+            dp = (1.0 / (1.0 + (p * p)))
+        elif op == 21:
+            y = sinh(p)
+            dp = (cosh(p))
+        elif op == 22:
+            y = cosh(p)
+            dp = (sinh(p))
+        elif op == 23:
+            y = tanh(p)
+            dp = ((1.0 / (cosh(p))) * (1.0 / (cosh(p))))
+        elif op == 24:
+            y = asinh(p)
+            dp = (1.0 / (hypot(1.0, p)))
+        elif op == 25:
+            y = acosh(p)
+            dp = (1.0 / ((sqrt((p - 1.0))) * (sqrt((p + 1.0)))))
+        elif op == 26:
+            y = atanh(p)
+            dp = (1.0 / ((1.0 - p) * (1.0 + p)))
+        elif op == 27:
+            y = erf(p)
+            dp = (1.1283791670955126 * (gaussian(p, 1.0)))
+        elif op == 28:
+            y = erfc(p)
+            dp = (-1.1283791670955126 * (gaussian(p, 1.0)))
+        elif op == 29:
+            y = sigmoid(p)
+            dp = (y * (sigmoid((-p))))
+        elif op == 30:
+            y = softplus(p)
+            dp = (sigmoid(p))
+        elif op == 31:
+            y = relu(p)
+            dp = (sign(y))
+        elif op == 32:
+            y = p if p > 0 else 0.01 * p
+            dp = (1.0 if (p > 0.0) else (0.01 if (p <= 0.0) else p))
+        elif op == 33:
+            y = p if p > 0 else expm1(p)
+            dp = (1.0 if (p > 0.0) else (exp(p)))
+        elif op == 34:
+            y = gelu(p)
+            dp = ((normal_cdf(p)) + chain(p, (0.3989422804014327 * (gaussian(p, 0.5)))))
+        elif op == 35:
+            y = gelu_tanh(p)
+            t0 = (p * p)
+            t1 = ((1.5957691216057308 * p) * (1.0 + (0.044715 * t0)))
+            dp = chain((sigmoid(t1)), (1.0 + chain(p, chain((sigmoid((-t1))), (1.5957691216057308 * (1.0 + (0.134145 * t0)))))))
+        elif op == 36:
+            y = silu(p)
+            dp = chain((sigmoid(p)), (1.0 + chain(p, (sigmoid((-p))))))
+        elif op == 37:
+            y = floor(p)
+            dp = (0.0 if (p == p) else p)
+        elif op == 38:
+            y = ceil(p)
+            dp = (0.0 if (p == p) else p)
+        elif op == 39:
+            y = round(p)
+            dp = (0.0 if (p == p) else p)
+        elif op == 40:
+            y = p + q
+            dp = 1.0
+            dq = 1.0
+        elif op == 41:
+            y = p - q
+            dp = 1.0
+            dq = -1.0
+        elif op == 42:
+            y = p * q
+            dp = q
+            dq = p
+        elif op == 43:
+            y = p / q
+            dp = (1.0 / q)
+            dq = ((-y) / q)
+        elif op == 44:
+            y = power(p, q)
+            dp = (0.0 if (q == 0.0) else (q * (power(p, (q - 1.0)))))
+            dq = (((-y) if (q < 0.0) else 0.0) if (p == 0.0) else (0.0 if (((1.0 if (y == 0.0) else 0.0) * (1.0 if (p > 0.0) else 0.0)) != 0.0) else (y * (log(p)))))
+        elif op == 45:
+            y = atan2(p, q)
+            t0 = (hypot(p, q))
+            dp = (0.0 if (t0 == 0.0) else ((q / t0) / t0))
+            dq = (0.0 if (t0 == 0.0) else (((-p) / t0) / t0))
+        elif op == 46:
+            y = hypot(p, q)
+            dp = (0.0 if (y == 0.0) else (p / y))
+            dq = (0.0 if (y == 0.0) else (q / y))
+        elif op == 47:
+            y = 1.0 if p < q else 0.0
+            dp = 0.0
+            dq = 0.0
+        elif op == 48:
+            y = 1.0 if p <= q else 0.0
+            dp = 0.0
+            dq = 0.0
+        elif op == 49:
+            y = 1.0 if p > q else 0.0
+            dp = 0.0
+            dq = 0.0
+        elif op == 50:
+            y = 1.0 if p >= q else 0.0
+            dp = 0.0
+            dq = 0.0
+        elif op == 51:
+            y = 1.0 if p == q else 0.0
+            dp = 0.0
+            dq = 0.0
+        elif op == 52:
+            y = 1.0 if p != q else 0.0
+            dp = 0.0
+            dq = 0.0
+        elif op == 53:
+            n = gather(ops, a, b, v, i, xs)
+            y = _where(xs, n, ds)
+            scatter(l, i, n, ds)
+            v[i] = y
+            continue
+        elif op == 54:
+            n = gather(ops, a, b, v, i, xs)
+            y = _clamp(xs, n, ds)
+            scatter(l, i, n, ds)
+            v[i] = y
+            continue
+        elif op == 55:
+            n = gather(ops, a, b, v, i, xs)
+            y = _sum(xs, n, ds)
+            scatter(l, i, n, ds)
+            v[i] = y
+            continue
+        elif op == 56:
+            n = gather(ops, a, b, v, i, xs)
+            y = _prod(xs, n, ds)
+            scatter(l, i, n, ds)
+            v[i] = y
+            continue
+        elif op == 57:
+            n = gather(ops, a, b, v, i, xs)
+            y = _mean(xs, n, ds)
+            scatter(l, i, n, ds)
+            v[i] = y
+            continue
+        elif op == 58:
+            n = gather(ops, a, b, v, i, xs)
+            y = _max(xs, n, ds)
+            scatter(l, i, n, ds)
+            v[i] = y
+            continue
+        elif op == 59:
+            n = gather(ops, a, b, v, i, xs)
+            y = _min(xs, n, ds)
+            scatter(l, i, n, ds)
+            v[i] = y
+            continue
+        elif op == 60:
+            n = gather(ops, a, b, v, i, xs)
+            y = _logsumexp(xs, n, ds)
+            scatter(l, i, n, ds)
+            v[i] = y
+            continue
+        elif op == 61:
+            y = power(p, q)
+            dp = (0.0 if (q == 0.0) else (q * (power(p, (q - 1.0)))))
+        v[i] = y
+        l[i, 0] = dp
+        l[i, 1] = dq
+
+
+@compiled("void(uint8[::1], uint32[::1], uint32[::1], uint32[::1], uint8[::1], uint32[::1], float64[::1], float64[:, ::1], int64, int64, float64[::1], float64[::1])")
+def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_starts: Any, v: Any, l: Any, first: int, last: int, xs: Any, ds: Any) -> None:
+    """As forward, over groups of rows: group g is rows[group_starts[g]:group_starts[g + 1]], all of one opcode.
+
+    l must come zeroed: a row's second place is not written where there is no second operand.
+    """
+    for g in range(first, last):
+        op = group_ops[g]
+        start = group_starts[g]
+        stop = group_starts[g + 1]
+        if op == 2:
+            for k in range(start, stop):
+                i = rows[k]
+                p = v[a[i]]
+                y = -p
+                dp = -1.0
+                v[i] = y
+                l[i, 0] = dp
+        elif op == 3:
+            for k in range(start, stop):
+                i = rows[k]
+                p = v[a[i]]
+                y = abs(p)
+                dp = (sign(p))
+                v[i] = y
+                l[i, 0] = dp
+        elif op == 4:
+            for k in range(start, stop):
+                i = rows[k]
+                p = v[a[i]]
+                y = sign(p)
+                dp = (0.0 if (p == p) else p)
+                v[i] = y
+                l[i, 0] = dp
+        elif op == 5:
+            for k in range(start, stop):
+                i = rows[k]
+                p = v[a[i]]
+                y = p * p
+                dp = (2.0 * p)
+                v[i] = y
+                l[i, 0] = dp
+        elif op == 6:
+            for k in range(start, stop):
+                i = rows[k]
+                p = v[a[i]]
+                y = sqrt(p)
+                dp = (0.5 / y)
+                v[i] = y
+                l[i, 0] = dp
+        elif op == 7:
+            for k in range(start, stop):
+                i = rows[k]
+                p = v[a[i]]
+                y = 1 / p
+                dp = (-(y * y))
+                v[i] = y
+                l[i, 0] = dp
+        elif op == 8:
+            for k in range(start, stop):
+                i = rows[k]
+                p = v[a[i]]
+                y = exp(p)
+                dp = y
+                v[i] = y
+                l[i, 0] = dp
+        elif op == 9:
+            for k in range(start, stop):
+                i = rows[k]
+                p = v[a[i]]
+                y = exp2(p)
+                dp = (0.6931471805599453 * y)
+                v[i] = y
+                l[i, 0] = dp
+        elif op == 10:
+            for k in range(start, stop):
+                i = rows[k]
+                p = v[a[i]]
+                y = expm1(p)
+                dp = (exp(p))
+                v[i] = y
+                l[i, 0] = dp
+        elif op == 11:
+            for k in range(start, stop):
+                i = rows[k]
+                p = v[a[i]]
+                y = log(p)
+                dp = (1.0 / p)
+                v[i] = y
+                l[i, 0] = dp
+        elif op == 12:
+            for k in range(start, stop):
+                i = rows[k]
+                p = v[a[i]]
+                y = log2(p)
+                dp = (1.4426950408889634 / p)
+                v[i] = y
+                l[i, 0] = dp
+        elif op == 13:
+            for k in range(start, stop):
+                i = rows[k]
+                p = v[a[i]]
+                y = log10(p)
+                dp = (0.4342944819032518 / p)
+                v[i] = y
+                l[i, 0] = dp
+        elif op == 14:
+            for k in range(start, stop):
+                i = rows[k]
+                p = v[a[i]]
+                y = log1p(p)
+                dp = (1.0 / (1.0 + p))
+                v[i] = y
+                l[i, 0] = dp
+        elif op == 15:
+            for k in range(start, stop):
+                i = rows[k]
+                p = v[a[i]]
+                y = sin(p)
+                dp = (cos(p))
+                v[i] = y
+                l[i, 0] = dp
+        elif op == 16:
+            for k in range(start, stop):
+                i = rows[k]
+                p = v[a[i]]
+                y = cos(p)
+                dp = (-(sin(p)))
+                v[i] = y
+                l[i, 0] = dp
+        elif op == 17:
+            for k in range(start, stop):
+                i = rows[k]
+                p = v[a[i]]
+                y = tan(p)
+                dp = (1.0 + (y * y))
+                v[i] = y
+                l[i, 0] = dp
+        elif op == 18:
+            for k in range(start, stop):
+                i = rows[k]
+                p = v[a[i]]
+                y = asin(p)
+                dp = (1.0 / (sqrt(((1.0 - p) * (1.0 + p)))))
+                v[i] = y
+                l[i, 0] = dp
+        elif op == 19:
+            for k in range(start, stop):
+                i = rows[k]
+                p = v[a[i]]
+                y = acos(p)
+                dp = (-1.0 / (sqrt(((1.0 - p) * (1.0 + p)))))
+                v[i] = y
+                l[i, 0] = dp
+        elif op == 20:
+            for k in range(start, stop):
+                i = rows[k]
+                p = v[a[i]]
+                y = atan(p)
+                dp = (1.0 / (1.0 + (p * p)))
+                v[i] = y
+                l[i, 0] = dp
+        elif op == 21:
+            for k in range(start, stop):
+                i = rows[k]
+                p = v[a[i]]
+                y = sinh(p)
+                dp = (cosh(p))
+                v[i] = y
+                l[i, 0] = dp
+        elif op == 22:
+            for k in range(start, stop):
+                i = rows[k]
+                p = v[a[i]]
+                y = cosh(p)
+                dp = (sinh(p))
+                v[i] = y
+                l[i, 0] = dp
+        elif op == 23:
+            for k in range(start, stop):
+                i = rows[k]
+                p = v[a[i]]
+                y = tanh(p)
+                dp = ((1.0 / (cosh(p))) * (1.0 / (cosh(p))))
+                v[i] = y
+                l[i, 0] = dp
+        elif op == 24:
+            for k in range(start, stop):
+                i = rows[k]
+                p = v[a[i]]
+                y = asinh(p)
+                dp = (1.0 / (hypot(1.0, p)))
+                v[i] = y
+                l[i, 0] = dp
+        elif op == 25:
+            for k in range(start, stop):
+                i = rows[k]
+                p = v[a[i]]
+                y = acosh(p)
+                dp = (1.0 / ((sqrt((p - 1.0))) * (sqrt((p + 1.0)))))
+                v[i] = y
+                l[i, 0] = dp
+        elif op == 26:
+            for k in range(start, stop):
+                i = rows[k]
+                p = v[a[i]]
+                y = atanh(p)
+                dp = (1.0 / ((1.0 - p) * (1.0 + p)))
+                v[i] = y
+                l[i, 0] = dp
+        elif op == 27:
+            for k in range(start, stop):
+                i = rows[k]
+                p = v[a[i]]
+                y = erf(p)
+                dp = (1.1283791670955126 * (gaussian(p, 1.0)))
+                v[i] = y
+                l[i, 0] = dp
+        elif op == 28:
+            for k in range(start, stop):
+                i = rows[k]
+                p = v[a[i]]
+                y = erfc(p)
+                dp = (-1.1283791670955126 * (gaussian(p, 1.0)))
+                v[i] = y
+                l[i, 0] = dp
+        elif op == 29:
+            for k in range(start, stop):
+                i = rows[k]
+                p = v[a[i]]
+                y = sigmoid(p)
+                dp = (y * (sigmoid((-p))))
+                v[i] = y
+                l[i, 0] = dp
+        elif op == 30:
+            for k in range(start, stop):
+                i = rows[k]
+                p = v[a[i]]
+                y = softplus(p)
+                dp = (sigmoid(p))
+                v[i] = y
+                l[i, 0] = dp
+        elif op == 31:
+            for k in range(start, stop):
+                i = rows[k]
+                p = v[a[i]]
+                y = relu(p)
+                dp = (sign(y))
+                v[i] = y
+                l[i, 0] = dp
+        elif op == 32:
+            for k in range(start, stop):
+                i = rows[k]
+                p = v[a[i]]
+                y = p if p > 0 else 0.01 * p
+                dp = (1.0 if (p > 0.0) else (0.01 if (p <= 0.0) else p))
+                v[i] = y
+                l[i, 0] = dp
+        elif op == 33:
+            for k in range(start, stop):
+                i = rows[k]
+                p = v[a[i]]
+                y = p if p > 0 else expm1(p)
+                dp = (1.0 if (p > 0.0) else (exp(p)))
+                v[i] = y
+                l[i, 0] = dp
+        elif op == 34:
+            for k in range(start, stop):
+                i = rows[k]
+                p = v[a[i]]
+                y = gelu(p)
+                dp = ((normal_cdf(p)) + chain(p, (0.3989422804014327 * (gaussian(p, 0.5)))))
+                v[i] = y
+                l[i, 0] = dp
+        elif op == 35:
+            for k in range(start, stop):
+                i = rows[k]
+                p = v[a[i]]
+                y = gelu_tanh(p)
+                t0 = (p * p)
+                t1 = ((1.5957691216057308 * p) * (1.0 + (0.044715 * t0)))
+                dp = chain((sigmoid(t1)), (1.0 + chain(p, chain((sigmoid((-t1))), (1.5957691216057308 * (1.0 + (0.134145 * t0)))))))
+                v[i] = y
+                l[i, 0] = dp
+        elif op == 36:
+            for k in range(start, stop):
+                i = rows[k]
+                p = v[a[i]]
+                y = silu(p)
+                dp = chain((sigmoid(p)), (1.0 + chain(p, (sigmoid((-p))))))
+                v[i] = y
+                l[i, 0] = dp
+        elif op == 37:
+            for k in range(start, stop):
+                i = rows[k]
+                p = v[a[i]]
+                y = floor(p)
+                dp = (0.0 if (p == p) else p)
+                v[i] = y
+                l[i, 0] = dp
+        elif op == 38:
+            for k in range(start, stop):
+                i = rows[k]
+                p = v[a[i]]
+                y = ceil(p)
+                dp = (0.0 if (p == p) else p)
+                v[i] = y
+                l[i, 0] = dp
+        elif op == 39:
+            for k in range(start, stop):
+                i = rows[k]
+                p = v[a[i]]
+                y = round(p)
+                dp = (0.0 if (p == p) else p)
+                v[i] = y
+                l[i, 0] = dp
+        elif op == 40:
+            for k in range(start, stop):
+                i = rows[k]
+                p = v[a[i]]
+                q = v[b[i]]
+                y = p + q
+                dp = 1.0
+                dq = 1.0
+                v[i] = y
+                l[i, 0] = dp
+                l[i, 1] = dq
+        elif op == 41:
+            for k in range(start, stop):
+                i = rows[k]
+                p = v[a[i]]
+                q = v[b[i]]
+                y = p - q
+                dp = 1.0
+                dq = -1.0
+                v[i] = y
+                l[i, 0] = dp
+                l[i, 1] = dq
+        elif op == 42:
+            for k in range(start, stop):
+                i = rows[k]
+                p = v[a[i]]
+                q = v[b[i]]
+                y = p * q
+                dp = q
+                dq = p
+                v[i] = y
+                l[i, 0] = dp
+                l[i, 1] = dq
+        elif op == 43:
+            for k in range(start, stop):
+                i = rows[k]
+                p = v[a[i]]
+                q = v[b[i]]
+                y = p / q
+                dp = (1.0 / q)
+                dq = ((-y) / q)
+                v[i] = y
+                l[i, 0] = dp
+                l[i, 1] = dq
+        elif op == 44:
+            for k in range(start, stop):
+                i = rows[k]
+                p = v[a[i]]
+                q = v[b[i]]
+                y = power(p, q)
+                dp = (0.0 if (q == 0.0) else (q * (power(p, (q - 1.0)))))
+                dq = (((-y) if (q < 0.0) else 0.0) if (p == 0.0) else (0.0 if (((1.0 if (y == 0.0) else 0.0) * (1.0 if (p > 0.0) else 0.0)) != 0.0) else (y * (log(p)))))
+                v[i] = y
+                l[i, 0] = dp
+                l[i, 1] = dq
+        elif op == 45:
+            for k in range(start, stop):
+                i = rows[k]
+                p = v[a[i]]
+                q = v[b[i]]
+                y = atan2(p, q)
+                t0 = (hypot(p, q))
+                dp = (0.0 if (t0 == 0.0) else ((q / t0) / t0))
+                dq = (0.0 if (t0 == 0.0) else (((-p) / t0) / t0))
+                v[i] = y
+                l[i, 0] = dp
+                l[i, 1] = dq
+        elif op == 46:
+            for k in range(start, stop):
+                i = rows[k]
+                p = v[a[i]]
+                q = v[b[i]]
+                y = hypot(p, q)
+                dp = (0.0 if (y == 0.0) else (p / y))
+                dq = (0.0 if (y == 0.0) else (q / y))
+                v[i] = y
+                l[i, 0] = dp
+                l[i, 1] = dq
+        elif op == 47:
+            for k in range(start, stop):
+                i = rows[k]
+                p = v[a[i]]
+                q = v[b[i]]
+                y = 1.0 if p < q else 0.0
+                dp = 0.0
+                dq = 0.0
+                v[i] = y
+                l[i, 0] = dp
+                l[i, 1] = dq
+        elif op == 48:
+            for k in range(start, stop):
+                i = rows[k]
+                p = v[a[i]]
+                q = v[b[i]]
+                y = 1.0 if p <= q else 0.0
+                dp = 0.0
+                dq = 0.0
+                v[i] = y
+                l[i, 0] = dp
+                l[i, 1] = dq
+        elif op == 49:
+            for k in range(start, stop):
+                i = rows[k]
+                p = v[a[i]]
+                q = v[b[i]]
+                y = 1.0 if p > q else 0.0
+                dp = 0.0
+                dq = 0.0
+                v[i] = y
+                l[i, 0] = dp
+                l[i, 1] = dq
+        elif op == 50:
+            for k in range(start, stop):
+                i = rows[k]
+                p = v[a[i]]
+                q = v[b[i]]
+                y = 1.0 if p >= q else 0.0
+                dp = 0.0
+                dq = 0.0
+                v[i] = y
+                l[i, 0] = dp
+                l[i, 1] = dq
+        elif op == 51:
+            for k in range(start, stop):
+                i = rows[k]
+                p = v[a[i]]
+                q = v[b[i]]
+                y = 1.0 if p == q else 0.0
+                dp = 0.0
+                dq = 0.0
+                v[i] = y
+                l[i, 0] = dp
+                l[i, 1] = dq
+        elif op == 52:
+            for k in range(start, stop):
+                i = rows[k]
+                p = v[a[i]]
+                q = v[b[i]]
+                y = 1.0 if p != q else 0.0
+                dp = 0.0
+                dq = 0.0
+                v[i] = y
+                l[i, 0] = dp
+                l[i, 1] = dq
+        elif op == 53:
+            for k in range(start, stop):
+                i = rows[k]
+                n = gather(ops, a, b, v, i, xs)
+                v[i] = _where(xs, n, ds)
+                scatter(l, i, n, ds)
+        elif op == 54:
+            for k in range(start, stop):
+                i = rows[k]
+                n = gather(ops, a, b, v, i, xs)
+                v[i] = _clamp(xs, n, ds)
+                scatter(l, i, n, ds)
+        elif op == 55:
+            for k in range(start, stop):
+                i = rows[k]
+                n = gather(ops, a, b, v, i, xs)
+                v[i] = _sum(xs, n, ds)
+                scatter(l, i, n, ds)
+        elif op == 56:
+            for k in range(start, stop):
+                i = rows[k]
+                n = gather(ops, a, b, v, i, xs)
+                v[i] = _prod(xs, n, ds)
+                scatter(l, i, n, ds)
+        elif op == 57:
+            for k in range(start, stop):
+                i = rows[k]
+                n = gather(ops, a, b, v, i, xs)
+                v[i] = _mean(xs, n, ds)
+                scatter(l, i, n, ds)
+        elif op == 58:
+            for k in range(start, stop):
+                i = rows[k]
+                n = gather(ops, a, b, v, i, xs)
+                v[i] = _max(xs, n, ds)
+                scatter(l, i, n, ds)
+        elif op == 59:
+            for k in range(start, stop):
+                i = rows[k]
+                n = gather(ops, a, b, v, i, xs)
+                v[i] = _min(xs, n, ds)
+                scatter(l, i, n, ds)
+        elif op == 60:
+            for k in range(start, stop):
+                i = rows[k]
+                n = gather(ops, a, b, v, i, xs)
+                v[i] = _logsumexp(xs, n, ds)
+                scatter(l, i, n, ds)
+        elif op == 61:
+            for k in range(start, stop):
+                i = rows[k]
+                p = v[a[i]]
+                q = v[b[i]]
+                y = power(p, q)
+                dp = (0.0 if (q == 0.0) else (q * (power(p, (q - 1.0)))))
+                v[i] = y
+                l[i, 0] = dp
+
+
+@compiled("void(uint8[::1], uint32[::1], uint32[::1], float64[:, ::1], float64[:, :, ::1], int64, float64[::1], float64[::1])")
+def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any, ds: Any) -> None:
+    """As forward, for a block of independent rows at once: v is (slots, lanes), l is (rows, 2, lanes), l zeroed."""
+    for i in range(ops.size):
+        op = ops[i]
+        pi = a[i]
+        qi = b[i]
+        if op == 2:
+            for j in range(lanes):
+                p = v[pi, j]
+                y = -p
+                dp = -1.0
+                v[i, j] = y
+                l[i, 0, j] = dp
+        elif op == 3:
+            for j in range(lanes):
+                p = v[pi, j]
+                y = abs(p)
+                dp = (sign(p))
+                v[i, j] = y
+                l[i, 0, j] = dp
+        elif op == 4:
+            for j in range(lanes):
+                p = v[pi, j]
+                y = sign(p)
+                dp = (0.0 if (p == p) else p)
+                v[i, j] = y
+                l[i, 0, j] = dp
+        elif op == 5:
+            for j in range(lanes):
+                p = v[pi, j]
+                y = p * p
+                dp = (2.0 * p)
+                v[i, j] = y
+                l[i, 0, j] = dp
+        elif op == 6:
+            for j in range(lanes):
+                p = v[pi, j]
+                y = sqrt(p)
+                dp = (0.5 / y)
+                v[i, j] = y
+                l[i, 0, j] = dp
+        elif op == 7:
+            for j in range(lanes):
+                p = v[pi, j]
+                y = 1 / p
+                dp = (-(y * y))
+                v[i, j] = y
+                l[i, 0, j] = dp
+        elif op == 8:
+            for j in range(lanes):
+                p = v[pi, j]
+                y = exp(p)
+                dp = y
+                v[i, j] = y
+                l[i, 0, j] = dp
+        elif op == 9:
+            for j in range(lanes):
+                p = v[pi, j]
+                y = exp2(p)
+                dp = (0.6931471805599453 * y)
+                v[i, j] = y
+                l[i, 0, j] = dp
+        elif op == 10:
+            for j in range(lanes):
+                p = v[pi, j]
+                y = expm1(p)
+                dp = (exp(p))
+                v[i, j] = y
+                l[i, 0, j] = dp
+        elif op == 11:
+            for j in range(lanes):
+                p = v[pi, j]
+                y = log(p)
+                dp = (1.0 / p)
+                v[i, j] = y
+                l[i, 0, j] = dp
+        elif op == 12:
+            for j in range(lanes):
+                p = v[pi, j]
+                y = log2(p)
+                dp = (1.4426950408889634 / p)
+                v[i, j] = y
+                l[i, 0, j] = dp
+        elif op == 13:
+            for j in range(lanes):
+                p = v[pi, j]
+                y = log10(p)
+                dp = (0.4342944819032518 / p)
+                v[i, j] = y
+                l[i, 0, j] = dp
+        elif op == 14:
+            for j in range(lanes):
+                p = v[pi, j]
+                y = log1p(p)
+                dp = (1.0 / (1.0 + p))
+                v[i, j] = y
+                l[i, 0, j] = dp
+        elif op == 15:
+            for j in range(lanes):
+                p = v[pi, j]
+                y = sin(p)
+                dp = (cos(p))
+                v[i, j] = y
+                l[i, 0, j] = dp
+        elif op == 16:
+            for j in range(lanes):
+                p = v[pi, j]
+                y = cos(p)
+                dp = (-(sin(p)))
+                v[i, j] = y
+                l[i, 0, j] = dp
+        elif op == 17:
+            for j in range(lanes):
+                p = v[pi, j]
+                y = tan(p)
+                dp = (1.0 + (y * y))
+                v[i, j] = y
+                l[i, 0, j] = dp
+        elif op == 18:
+            for j in range(lanes):
+                p = v[pi, j]
+                y = asin(p)
+                dp = (1.0 / (sqrt(((1.0 - p) * (1.0 + p)))))
+                v[i, j] = y
+                l[i, 0, j] = dp
+        elif op == 19:
+            for j in range(lanes):
+                p = v[pi, j]
+                y = acos(p)
+                dp = (-1.0 / (sqrt(((1.0 - p) * (1.0 + p)))))
+                v[i, j] = y
+                l[i, 0, j] = dp
+        elif op == 20:
+            for j in range(lanes):
+                p = v[pi, j]
+                y = atan(p)
+                dp = (1.0 / (1.0 + (p * p)))
+                v[i, j] = y
+                l[i, 0, j] = dp
+        elif op == 21:
+            for j in range(lanes):
+                p = v[pi, j]
+                y = sinh(p)
+                dp = (cosh(p))
+                v[i, j] = y
+                l[i, 0, j] = dp
+        elif op == 22:
+            for j in range(lanes):
+                p = v[pi, j]
+                y = cosh(p)
+                dp = (sinh(p))
+                v[i, j] = y
+                l[i, 0, j] = dp
+        elif op == 23:
+            for j in range(lanes):
+                p = v[pi, j]
+                y = tanh(p)
+                dp = ((1.0 / (cosh(p))) * (1.0 / (cosh(p))))
+                v[i, j] = y
+                l[i, 0, j] = dp
+        elif op == 24:
+            for j in range(lanes):
+                p = v[pi, j]
+                y = asinh(p)
+                dp = (1.0 / (hypot(1.0, p)))
+                v[i, j] = y
+                l[i, 0, j] = dp
+        elif op == 25:
+            for j in range(lanes):
+                p = v[pi, j]
+                y = acosh(p)
+                dp = (1.0 / ((sqrt((p - 1.0))) * (sqrt((p + 1.0)))))
+                v[i, j] = y
+                l[i, 0, j] = dp
+        elif op == 26:
+            for j in range(lanes):
+                p = v[pi, j]
+                y = atanh(p)
+                dp = (1.0 / ((1.0 - p) * (1.0 + p)))
+                v[i, j] = y
+                l[i, 0, j] = dp
+        elif op == 27:
+            for j in range(lanes):
+                p = v[pi, j]
+                y = erf(p)
+                dp = (1.1283791670955126 * (gaussian(p, 1.0)))
+                v[i, j] = y
+                l[i, 0, j] = dp
+        elif op == 28:
+            for j in range(lanes):
+                p = v[pi, j]
+                y = erfc(p)
+                dp = (-1.1283791670955126 * (gaussian(p, 1.0)))
+                v[i, j] = y
+                l[i, 0, j] = dp
+        elif op == 29:
+            for j in range(lanes):
+                p = v[pi, j]
+                y = sigmoid(p)
+                dp = (y * (sigmoid((-p))))
+                v[i, j] = y
+                l[i, 0, j] = dp
+        elif op == 30:
+            for j in range(lanes):
+                p = v[pi, j]
+                y = softplus(p)
+                dp = (sigmoid(p))
+                v[i, j] = y
+                l[i, 0, j] = dp
+        elif op == 31:
+            for j in range(lanes):
+                p = v[pi, j]
+                y = relu(p)
+                dp = (sign(y))
+                v[i, j] = y
+                l[i, 0, j] = dp
+        elif op == 32:
+            for j in range(lanes):
+                p = v[pi, j]
+                y = p if p > 0 else 0.01 * p
+                dp = (1.0 if (p > 0.0) else (0.01 if (p <= 0.0) else p))
+                v[i, j] = y
+                l[i, 0, j] = dp
+        elif op == 33:
+            for j in range(lanes):
+                p = v[pi, j]
+                y = p if p > 0 else expm1(p)
+                dp = (1.0 if (p > 0.0) else (exp(p)))
+                v[i, j] = y
+                l[i, 0, j] = dp
+        elif op == 34:
+            for j in range(lanes):
+                p = v[pi, j]
+                y = gelu(p)
+                dp = ((normal_cdf(p)) + chain(p, (0.3989422804014327 * (gaussian(p, 0.5)))))
+                v[i, j] = y
+                l[i, 0, j] = dp
+        elif op == 35:
+            for j in range(lanes):
+                p = v[pi, j]
+                y = gelu_tanh(p)
+                t0 = (p * p)
+                t1 = ((1.5957691216057308 * p) * (1.0 + (0.044715 * t0)))
+                dp = chain((sigmoid(t1)), (1.0 + chain(p, chain((sigmoid((-t1))), (1.5957691216057308 * (1.0 + (0.134145 * t0)))))))
+                v[i, j] = y
+                l[i, 0, j] = dp
+        elif op == 36:
+            for j in range(lanes):
+                p = v[pi, j]
+                y = silu(p)
+                dp = chain((sigmoid(p)), (1.0 + chain(p, (sigmoid((-p))))))
+                v[i, j] = y
+                l[i, 0, j] = dp
+        elif op == 37:
+            for j in range(lanes):
+                p = v[pi, j]
+                y = floor(p)
+                dp = (0.0 if (p == p) else p)
+                v[i, j] = y
+                l[i, 0, j] = dp
+        elif op == 38:
+            for j in range(lanes):
+                p = v[pi, j]
+                y = ceil(p)
+                dp = (0.0 if (p == p) else p)
+                v[i, j] = y
+                l[i, 0, j] = dp
+        elif op == 39:
+            for j in range(lanes):
+                p = v[pi, j]
+                y = round(p)
+                dp = (0.0 if (p == p) else p)
+                v[i, j] = y
+                l[i, 0, j] = dp
+        elif op == 40:
+            for j in range(lanes):
+                p = v[pi, j]
+                q = v[qi, j]
+                y = p + q
+                dp = 1.0
+                dq = 1.0
+                v[i, j] = y
+                l[i, 0, j] = dp
+                l[i, 1, j] = dq
+        elif op == 41:
+            for j in range(lanes):
+                p = v[pi, j]
+                q = v[qi, j]
+                y = p - q
+                dp = 1.0
+                dq = -1.0
+                v[i, j] = y
+                l[i, 0, j] = dp
+                l[i, 1, j] = dq
+        elif op == 42:
+            for j in range(lanes):
+                p = v[pi, j]
+                q = v[qi, j]
+                y = p * q
+                dp = q
+                dq = p
+                v[i, j] = y
+                l[i, 0, j] = dp
+                l[i, 1, j] = dq
+        elif op == 43:
+            for j in range(lanes):
+                p = v[pi, j]
+                q = v[qi, j]
+                y = p / q
+                dp = (1.0 / q)
+                dq = ((-y) / q)
+                v[i, j] = y
+                l[i, 0, j] = dp
+                l[i, 1, j] = dq
+        elif op == 44:
+            for j in range(lanes):
+                p = v[pi, j]
+                q = v[qi, j]
+                y = power(p, q)
+                dp = (0.0 if (q == 0.0) else (q * (power(p, (q - 1.0)))))
+                dq = (((-y) if (q < 0.0) else 0.0) if (p == 0.0) else (0.0 if (((1.0 if (y == 0.0) else 0.0) * (1.0 if (p > 0.0) else 0.0)) != 0.0) else (y * (log(p)))))
+                v[i, j] = y
+                l[i, 0, j] = dp
+                l[i, 1, j] = dq
+        elif op == 45:
+            for j in range(lanes):
+                p = v[pi, j]
+                q = v[qi, j]
+                y = atan2(p, q)
+                t0 = (hypot(p, q))
+                dp = (0.0 if (t0 == 0.0) else ((q / t0) / t0))
+                dq = (0.0 if (t0 == 0.0) else (((-p) / t0) / t0))
+                v[i, j] = y
+                l[i, 0, j] = dp
+                l[i, 1, j] = dq
+        elif op == 46:
+            for j in range(lanes):
+                p = v[pi, j]
+                q = v[qi, j]
+                y = hypot(p, q)
+                dp = (0.0 if (y == 0.0) else (p / y))
+                dq = (0.0 if (y == 0.0) else (q / y))
+                v[i, j] = y
+                l[i, 0, j] = dp
+                l[i, 1, j] = dq
+        elif op == 47:
+            for j in range(lanes):
+                p = v[pi, j]
+                q = v[qi, j]
+                y = 1.0 if p < q else 0.0
+                dp = 0.0
+                dq = 0.0
+                v[i, j] = y
+                l[i, 0, j] = dp
+                l[i, 1, j] = dq
+        elif op == 48:
+            for j in range(lanes):
+                p = v[pi, j]
+                q = v[qi, j]
+                y = 1.0 if p <= q else 0.0
+                dp = 0.0
+                dq = 0.0
+                v[i, j] = y
+                l[i, 0, j] = dp
+                l[i, 1, j] = dq
+        elif op == 49:
+            for j in range(lanes):
+                p = v[pi, j]
+                q = v[qi, j]
+                y = 1.0 if p > q else 0.0
+                dp = 0.0
+                dq = 0.0
+                v[i, j] = y
+                l[i, 0, j] = dp
+                l[i, 1, j] = dq
+        elif op == 50:
+            for j in range(lanes):
+                p = v[pi, j]
+                q = v[qi, j]
+                y = 1.0 if p >= q else 0.0
+                dp = 0.0
+                dq = 0.0
+                v[i, j] = y
+                l[i, 0, j] = dp
+                l[i, 1, j] = dq
+        elif op == 51:
+            for j in range(lanes):
+                p = v[pi, j]
+                q = v[qi, j]
+                y = 1.0 if p == q else 0.0
+                dp = 0.0
+                dq = 0.0
+                v[i, j] = y
+                l[i, 0, j] = dp
+                l[i, 1, j] = dq
+        elif op == 52:
+            for j in range(lanes):
+                p = v[pi, j]
+                q = v[qi, j]
+                y = 1.0 if p != q else 0.0
+                dp = 0.0
+                dq = 0.0
+                v[i, j] = y
+                l[i, 0, j] = dp
+                l[i, 1, j] = dq
+        elif op == 53:
+            for j in range(lanes):
+                n = gather_lane(ops, a, b, v, i, j, xs)
+                v[i, j] = _where(xs, n, ds)
+                scatter_lane(l, i, j, n, ds)
+        elif op == 54:
+            for j in range(lanes):
+                n = gather_lane(ops, a, b, v, i, j, xs)
+                v[i, j] = _clamp(xs, n, ds)
+                scatter_lane(l, i, j, n, ds)
+        elif op == 55:
+            for j in range(lanes):
+                n = gather_lane(ops, a, b, v, i, j, xs)
+                v[i, j] = _sum(xs, n, ds)
+                scatter_lane(l, i, j, n, ds)
+        elif op == 56:
+            for j in range(lanes):
+                n = gather_lane(ops, a, b, v, i, j, xs)
+                v[i, j] = _prod(xs, n, ds)
+                scatter_lane(l, i, j, n, ds)
+        elif op == 57:
+            for j in range(lanes):
+                n = gather_lane(ops, a, b, v, i, j, xs)
+                v[i, j] = _mean(xs, n, ds)
+                scatter_lane(l, i, j, n, ds)
+        elif op == 58:
+            for j in range(lanes):
+                n = gather_lane(ops, a, b, v, i, j, xs)
+                v[i, j] = _max(xs, n, ds)
+                scatter_lane(l, i, j, n, ds)
+        elif op == 59:
+            for j in range(lanes):
+                n = gather_lane(ops, a, b, v, i, j, xs)
+                v[i, j] = _min(xs, n, ds)
+                scatter_lane(l, i, j, n, ds)
+        elif op == 60:
+            for j in range(lanes):
+                n = gather_lane(ops, a, b, v, i, j, xs)
+                v[i, j] = _logsumexp(xs, n, ds)
+                scatter_lane(l, i, j, n, ds)
+        elif op == 61:
+            for j in range(lanes):
+                p = v[pi, j]
+                q = v[qi, j]
+                y = power(p, q)
+                dp = (0.0 if (q == 0.0) else (q * (power(p, (q - 1.0)))))
+                v[i, j] = y
+                l[i, 0, j] = dp
+
+
+@compiled("void(uint8[::1], uint32[::1], uint32[::1], float64[::1], float64[:, ::1])")
+def curvature(ops: Any, a: Any, b: Any, v: Any, h: Any) -> None:
+    """Fills h, zeroed before, with the second derivatives (pp, pq, qq) of the rows of one or two operands."""
+    for i in range(ops.size):
+        op = ops[i]
+        p = v[a[i]]
+        q = v[b[i]]
+        y = v[i]
+        if op == 3:
+            h[i, 0] = (0.0 if (p == p) else p)
+        elif op == 4:
+            h[i, 0] = (1.0 if not (p == p) else 0.0)
+        elif op == 5:
+            h[i, 0] = 2.0
+        elif op == 6:
+            t0 = (0.5 / y)
+            h[i, 0] = chain(((-t0) / y), t0)
+        elif op == 7:
+            h[i, 0] = (-chain((2.0 * y), (-(y * y))))
+        elif op == 8:
+            h[i, 0] = y
+        elif op == 9:
+            h[i, 0] = chain(0.6931471805599453, (0.6931471805599453 * y))
+        elif op == 10:
+            h[i, 0] = (exp(p))
+        elif op == 11:
+            h[i, 0] = ((-(1.0 / p)) / p)
+        elif op == 12:
+            h[i, 0] = ((-(1.4426950408889634 / p)) / p)
+        elif op == 13:
+            h[i, 0] = ((-(0.4342944819032518 / p)) / p)
+        elif op == 14:
+            t0 = (1.0 + p)
+            h[i, 0] = ((-(1.0 / t0)) / t0)
+        elif op == 15:
+            h[i, 0] = (-(sin(p)))
+        elif op == 16:
+            h[i, 0] = (-(cos(p)))
+        elif op == 17:
+            h[i, 0] = chain((2.0 * y), (1.0 + (y * y)))
+        elif op == 18:
+            t0 = (1.0 - p)
+            t1 = (1.0 + p)
+            t2 = (sqrt((t0 * t1)))
+            h[i, 0] = chain(((-(1.0 / t2)) / t2), chain((0.5 / t2), ((-t1) + t0)))
+        elif op == 19:
+            t0 = (1.0 - p)
+            t1 = (1.0 + p)
+            t2 = (sqrt((t0 * t1)))
+            h[i, 0] = chain(((-(-1.0 / t2)) / t2), chain((0.5 / t2), ((-t1) + t0)))
+        elif op == 20:
+            t0 = (1.0 + (p * p))
+            h[i, 0] = chain(((-(1.0 / t0)) / t0), (2.0 * p))
+        elif op == 21:
+            h[i, 0] = (sinh(p))
+        elif op == 22:
+            h[i, 0] = (cosh(p))
+        elif op == 23:
+            t0 = (cosh(p))
+            t1 = (1.0 / t0)
+            h[i, 0] = chain((2.0 * t1), chain(((-t1) / t0), (sinh(p))))
+        elif op == 24:
+            t0 = (hypot(1.0, p))
+            h[i, 0] = chain(((-(1.0 / t0)) / t0), (0.0 if (t0 == 0.0) else (p / t0)))
+        elif op == 25:
+            t0 = (sqrt((p - 1.0)))
+            t1 = (sqrt((p + 1.0)))
+            t2 = (t0 * t1)
+            h[i, 0] = chain(((-(1.0 / t2)) / t2), (chain(t1, (0.5 / t0)) + chain(t0, (0.5 / t1))))
+        elif op == 26:
+            t0 = (1.0 - p)
+            t1 = (1.0 + p)
+            t2 = (t0 * t1)
+            h[i, 0] = chain(((-(1.0 / t2)) / t2), ((-t1) + t0))
+        elif op == 27:
+            h[i, 0] = chain(1.1283791670955126, (((-2.0 * 1.0) * p) * (gaussian(p, 1.0))))
+        elif op == 28:
+            h[i, 0] = chain(-1.1283791670955126, (((-2.0 * 1.0) * p) * (gaussian(p, 1.0))))
+        elif op == 29:
+            t0 = (-p)
+            t1 = (sigmoid(t0))
+            h[i, 0] = (chain(t1, (y * t1)) + chain(y, (-(t1 * (sigmoid((-t0)))))))
+        elif op == 30:
+            h[i, 0] = ((sigmoid(p)) * (sigmoid((-p))))
+        elif op == 31:
+            h[i, 0] = chain((0.0 if (y == y) else y), (sign(y)))
+        elif op == 32:
+            h[i, 0] = chain((1.0 if not (p > 0.0) else 0.0), (1.0 if not (p <= 0.0) else 0.0))
+        elif op == 33:
+            h[i, 0] = chain((1.0 if not (p > 0.0) else 0.0), (exp(p)))
+        elif op == 34:
+            t0 = (gaussian(p, 0.5))
+            t1 = (0.3989422804014327 * t0)
+            h[i, 0] = (t1 + (t1 + chain(p, chain(0.3989422804014327, (((-2.0 * 0.5) * p) * t0)))))
+        elif op == 35:
+            t0 = (1.5957691216057308 * p)
+            t1 = (p * p)
+            t2 = (1.0 + (0.044715 * t1))
+            t3 = (t0 * t2)
+            t4 = (-t3)
+            t5 = (sigmoid(t4))
+            t6 = (1.5957691216057308 * (1.0 + (0.134145 * t1)))
+            t7 = chain(t5, t6)
+            t8 = (sigmoid(t3))
+            t9 = (2.0 * p)
+            t10 = (chain(t2, 1.5957691216057308) + chain(t0, chain(0.044715, t9)))
+            h[i, 0] = (chain((1.0 + chain(p, t7)), chain((t8 * t5), t10)) + chain(t8, (t7 + chain(p, (chain(t6, chain((t5 * (sigmoid((-t4)))), (-t10))) + chain(t5, chain(1.5957691216057308, chain(0.134145, t9))))))))
+        elif op == 36:
+            t0 = (-p)
+            t1 = (sigmoid(t0))
+            t2 = (sigmoid(p))
+            h[i, 0] = (chain((1.0 + chain(p, t1)), (t2 * t1)) + chain(t2, (t1 + chain(p, (-(t1 * (sigmoid((-t0)))))))))
+        elif op == 37:
+            h[i, 0] = (1.0 if not (p == p) else 0.0)
+        elif op == 38:
+            h[i, 0] = (1.0 if not (p == p) else 0.0)
+        elif op == 39:
+            h[i, 0] = (1.0 if not (p == p) else 0.0)
+        elif op == 42:
+            h[i, 1] = 1.0
+        elif op == 43:
+            t0 = (1.0 / q)
+            t1 = (-((-y) / q))
+            h[i, 1] = ((-t0) / q)
+            h[i, 2] = (chain(t0, t1) + (t1 / q))
+        elif op == 44:
+            t0 = (1.0 if not (q == 0.0) else 0.0)
+            t1 = (q - 1.0)
+            t2 = (power(p, t1))
+            t3 = (log(p))
+            t4 = ((1.0 if (y == 0.0) else 0.0) * (1.0 if (p > 0.0) else 0.0))
+            t5 = (((-y) if (q < 0.0) else 0.0) if (p == 0.0) else (0.0 if (t4 != 0.0) else (y * t3)))
+            h[i, 0] = chain(t0, chain(q, (0.0 if (t1 == 0.0) else (t1 * (power(p, (t1 - 1.0)))))))
+            h[i, 1] = chain(t0, (t2 + chain(q, (((-t2) if (t1 < 0.0) else 0.0) if (p == 0.0) else (0.0 if (((1.0 if (t2 == 0.0) else 0.0) * (1.0 if (p > 0.0) else 0.0)) != 0.0) else (t2 * t3))))))
+            h[i, 2] = (chain((1.0 if (p == 0.0) else 0.0), chain((1.0 if (q < 0.0) else 0.0), (-t5))) + chain((1.0 if not (p == 0.0) else 0.0), chain((1.0 if (t4 == 0.0) else 0.0), chain(t3, t5))))
+        elif op == 45:
+            t0 = (hypot(p, q))
+            t1 = (1.0 if not (t0 == 0.0) else 0.0)
+            t2 = (1.0 / t0)
+            t3 = (q / t0)
+            t4 = ((-t3) / t0)
+            t5 = (0.0 if (t0 == 0.0) else (p / t0))
+            t6 = ((-(t3 / t0)) / t0)
+            t7 = (0.0 if (t0 == 0.0) else t3)
+            t8 = ((-p) / t0)
+            h[i, 0] = chain(t1, (chain(t2, chain(t4, t5)) + chain(t6, t5)))
+            h[i, 1] = chain(t1, (chain(t2, (t2 + chain(t4, t7))) + chain(t6, t7)))
+            h[i, 2] = chain(t1, (chain(t2, chain(((-t8) / t0), t7)) + chain(((-(t8 / t0)) / t0), t7)))
+        elif op == 46:
+            t0 = (1.0 if not (y == 0.0) else 0.0)
+            t1 = (1.0 / y)
+            t2 = (p / y)
+            t3 = ((-t2) / y)
+            t4 = (q / y)
+            t5 = (0.0 if (y == 0.0) else t4)
+            h[i, 0] = chain(t0, (t1 + chain(t3, (0.0 if (y == 0.0) else t2))))
+            h[i, 1] = chain(t0, chain(t3, t5))
+            h[i, 2] = chain(t0, (t1 + chain(((-t4) / y), t5)))
+        elif op == 61:
+            t0 = (q - 1.0)
+            h[i, 0] = chain((1.0 if not (q == 0.0) else 0.0), chain(q, (0.0 if (t0 == 0.0) else (t0 * (power(p, (t0 - 1.0)))))))
+
+
+@compiled("void(uint8[::1], uint32[::1], uint32[::1], float64[::1], uint32[::1], boolean[::1], float64[::1])")
+def kinks(ops: Any, a: Any, b: Any, v: Any, rows: Any, flags: Any, xs: Any) -> None:
+    """Sets flags[k] where rows[k] sits exactly on a kink."""
+    for k in range(rows.size):
+        i = rows[k]
+        op = ops[i]
+        p = v[a[i]]
+        q = v[b[i]]
+        flag = False
+        if op == 3:
+            flag = (p == 0.0)
+        elif op == 4:
+            flag = (p == 0.0)
+        elif op == 31:
+            flag = (p == 0.0)
+        elif op == 32:
+            flag = (p == 0.0)
+        elif op == 37:
+            flag = (p == (floor(p)))
+        elif op == 38:
+            flag = (p == (floor(p)))
+        elif op == 39:
+            flag = ((p - (floor(p))) == 0.5)
+        elif op == 45:
+            flag = (((1.0 if (p == 0.0) else 0.0) * (1.0 if (q == 0.0) else 0.0)) != 0.0)
+        elif op == 46:
+            flag = (((1.0 if (p == 0.0) else 0.0) * (1.0 if (q == 0.0) else 0.0)) != 0.0)
+        elif op == 47:
+            flag = (p == q)
+        elif op == 48:
+            flag = (p == q)
+        elif op == 49:
+            flag = (p == q)
+        elif op == 50:
+            flag = (p == q)
+        elif op == 51:
+            flag = (p == q)
+        elif op == 52:
+            flag = (p == q)
+        elif op == 54:
+            gather(ops, a, b, v, i, xs)
+            x = xs[0]
+            low = xs[1]
+            high = xs[2]
+            flag = (((1.0 if (x == low) else 0.0) + (1.0 if (x == high) else 0.0)) > 0.0)
+        elif op == 58:
+            flag = ties(ops, a, b, v, i)
+        elif op == 59:
+            flag = ties(ops, a, b, v, i)
+        flags[k] = flag
+
+
+@inlined
+def dense_tangent(op: int, xs: Any, n: int, y: float, ts: Any, ty: float, ds: Any) -> None:
+    """Fills ds with the tangents of the local derivatives of a row in DENSE."""
+    if op == 56:
+        _prod_tangent(xs, n, y, ts, ty, ds)
+    elif op == 60:
+        _logsumexp_tangent(xs, n, y, ts, ty, ds)

@@ -1,0 +1,109 @@
+"""Graph -> Tape: opcodes and operands as flat arrays, in evaluation order, ready for the compiled loops."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine import kernels
+from engine.generate import LINK
+from engine.graph import Graph
+from engine.operations import CONSTANT, INPUT, OPERATIONS
+
+_KINKED = np.zeros(256, bool)
+for _code, _operation in enumerate(OPERATIONS, 2):
+    _KINKED[_code] = _operation.kink is not None
+
+_EMPTY = np.empty(0, np.int32)
+
+
+class Tape:
+    """A compiled graph, shared freely between threads: nothing in it changes with the values that run through it.
+
+    rows: ops uint8[R], a uint32[R], b uint32[R]; `base` float64[S] holds the graph's data and literals in their
+    slots; `slots` uint32[n] is the slot of each of the graph's n nodes.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        nodes = len(graph.ops)
+        counts = np.diff(graph.offsets)
+        wide = counts[counts > 2]
+        rows = nodes + int(wide.sum()) - 2 * len(wide)
+        self.rows = rows
+        self.size = rows + len(graph.literals) + 1
+        self.ops = np.empty(rows, np.uint8)
+        self.a = np.empty(rows, np.uint32)
+        self.b = np.empty(rows, np.uint32)
+        self.slots = np.empty(nodes, np.uint32)
+        order = _EMPTY if graph.order is None else graph.order
+        self.widest = kernels.assemble(
+            graph.ops, graph.offsets, graph.operands, order, self.size, self.ops, self.a, self.b, self.slots
+        )
+        self.in_place = rows == nodes and graph.order is None
+        """Whether node k has slot k."""
+        self.base = np.zeros(self.size)
+        self.base[rows:-1] = graph.literals
+        self.base[:nodes] = graph.data if self.in_place else 0.0
+        if not self.in_place:
+            self.base[self.slots] = graph.data
+        self.constants = np.flatnonzero(graph.ops == CONSTANT)
+        """Positions of the constant nodes."""
+        self.inputs = np.flatnonzero(graph.ops == INPUT)
+        """Positions of the input nodes."""
+        self._groups: tuple[NDArray[np.uint32], NDArray[np.uint8], NDArray[np.uint32]] | None = None
+        self._runs = 0
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held by the arrays."""
+        arrays = [self.ops, self.a, self.b, self.slots, self.base, self.constants, self.inputs, *(self._groups or ())]
+        return sum(array.nbytes for array in arrays)
+
+    @cached_property
+    def kinked(self) -> NDArray[np.uint32]:
+        """The rows whose operation has a kink somewhere."""
+        return np.flatnonzero(_KINKED[self.ops] & (self.ops != LINK)).astype(np.uint32)
+
+    def to_nodes(self, by_slot: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The entries of the graph's nodes, in document order, from an array over slots (its first axis)."""
+        return by_slot[: self.rows] if self.in_place else by_slot[self.slots]
+
+    def positions_of(self, slots: NDArray[np.uint32]) -> list[int]:
+        """The nodes' positions, in document order, from their slots."""
+        if self.in_place:
+            return slots.tolist()
+        nodes = np.zeros(self.rows, bool)
+        nodes[slots] = True
+        return np.flatnonzero(nodes[self.slots]).tolist()
+
+    def forward(self, v: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Completes the values v (S,) from the leaves' and answers the local derivatives (R, 2).
+
+        From the second run on, rows are worked through in groups of one operation where the graph is broad enough
+        for that to pay; the results are the same bits.
+        """
+        scratch = np.empty((2, self.widest))
+        self._runs += 1
+        if self._runs == 2:
+            self._regroup()
+        if self._groups is None:
+            l = np.empty((self.rows, 2))  # noqa: E741
+            kernels.forward(self.ops, self.a, self.b, v, l, 0, self.rows, scratch[0], scratch[1])
+        else:
+            l = np.zeros((self.rows, 2))  # noqa: E741
+            rows, ops, starts = self._groups
+            kernels.forward_groups(
+                self.ops, self.a, self.b, rows, ops, starts, v, l, 0, len(ops), scratch[0], scratch[1]
+            )
+        return l
+
+    def _regroup(self) -> None:
+        rows = np.empty(self.rows, np.uint32)
+        ops = np.empty(self.rows, np.uint8)
+        starts = np.empty(self.rows + 1, np.uint32)
+        groups = kernels.regroup(self.ops, self.a, self.b, rows, ops, starts)
+        # A group costs about as much to enter as a few mispredicted rows save.
+        if groups * 4 <= starts[groups]:
+            self._groups = rows[: starts[groups]].copy(), ops[:groups].copy(), starts[: groups + 1].copy()
