@@ -6,7 +6,9 @@ here; the service checks requests before it calls.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +19,19 @@ from engine.graph import Graph
 from engine.tape import Tape
 
 Array = NDArray[np.float64]
+Checkpoint = Callable[[], None]
+"""Called between stretches of work of some milliseconds; raises to stop it."""
+
+LANES = 64
+"""Rows of a batch that are worked through together."""
+_BLOCK_BYTES = 1 << 21
+"""About what a block's values, local derivatives and adjoints may take, so that they stay in cache."""
+_DIRECTIONS = 16
+"""Directions, or seeds, carried through a tape in one sweep."""
+
+
+def _no_checkpoint() -> None:
+    pass
 
 
 @dataclass(frozen=True)
@@ -71,6 +86,7 @@ def gradient(
     outputs: Sequence[str] | None = None,
     seeds: Mapping[str, float] | None = None,
     tape: Tape | None = None,
+    checkpoint: Checkpoint = _no_checkpoint,
 ) -> Gradient:
     """The value of every node and the derivative of the seeded sum of the outputs by every node.
 
@@ -80,10 +96,8 @@ def gradient(
     tape = tape or Tape(graph)
     v = bind(graph, tape, inputs or {})
     positions, weights = seeded(graph, outputs, seeds)
-    l = tape.forward(v)  # noqa: E741
-    g = np.zeros(tape.size)
-    np.add.at(g, tape.slots[positions], weights)
-    kernels.backward(tape.a, tape.b, l, g, 0, tape.rows)
+    l = tape.forward(v, checkpoint)  # noqa: E741
+    g = tape.backward(l, tape.slots[positions], weights, checkpoint)
     values = tape.to_nodes(v)
     gradients = tape.to_nodes(g)
     if len(tape.constants):
@@ -133,3 +147,297 @@ def nonfinite(graph: Graph, tape: Tape, values: Array, gradients: Array) -> tupl
         place = len(in_order) - 1 - int(in_order[::-1].argmax()) if last else int(in_order.argmax())
         born.append(place if graph.order is None else int(graph.order[place]))
     return born[0], born[1]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Values and gradients of chosen nodes in every row of a batch.
+
+    values: float64[k, rows] of the nodes `value_of`, gradients: float64[m, rows] of the nodes `gradient_of`;
+    outputs, seeds, nonsmooth and disconnected as in Gradient, nonsmooth in any row; nonfinite as in Gradient, in
+    the first row that has one, which `row` names.
+    """
+
+    values: Array
+    gradients: Array
+    outputs: NDArray[np.int64]
+    seeds: Array
+    nonsmooth: list[int]
+    disconnected: list[int]
+    nonfinite: tuple[int | None, int | None]
+    row: int | None
+
+
+def batch(
+    graph: Graph,
+    inputs: Mapping[str, float | Array],
+    *,
+    value_of: Sequence[int] | NDArray[np.int64],
+    gradient_of: Sequence[int] | NDArray[np.int64],
+    outputs: Sequence[str] | None = None,
+    seeds: Mapping[str, float] | None = None,
+    tape: Tape | None = None,
+    checkpoint: Checkpoint = _no_checkpoint,
+    threads: int | None = None,
+) -> Batch:
+    """The gradient of every row of a batch: `inputs` holds numbers and arrays float64[rows] of one length.
+
+    `value_of` and `gradient_of` are the positions of the nodes whose values and gradients are kept. Rows are
+    worked through in blocks, by as many threads as there are cores unless `threads` says otherwise; the answer
+    does not depend on how. ValueError where no input is an array or lengths differ.
+    """
+    tape = tape or Tape(graph)
+    columns = {node: column for node, column in inputs.items() if isinstance(column, np.ndarray)}
+    lengths = {len(column) for column in columns.values()}
+    if len(lengths) != 1:
+        raise ValueError("a batch takes arrays of one common length")
+    (rows,) = lengths
+    base = bind(graph, tape, {node: 0.0 if node in columns else float(inputs[node]) for node in inputs})  # type: ignore[arg-type]
+    positions, weights = seeded(graph, outputs, seeds)
+    value_slots, gradient_slots = tape.slots[np.asarray(value_of, np.int64)], tape.slots[np.asarray(gradient_of, np.int64)]
+    work = _BlockWork(tape, base, {int(tape.slots[graph.position(node)]): column for node, column in columns.items()})
+    seed_slots = tape.slots[positions]
+    values, gradients = np.empty((len(value_slots), rows)), np.empty((len(gradient_slots), rows))
+
+    def stretch(start: int, stop: int) -> tuple[NDArray[np.bool_], int | None]:
+        block = work.block()
+        bad_row = None
+        for first in range(start, stop, work.lanes):
+            checkpoint()
+            last = min(first + work.lanes, stop)
+            block.run(first, last, seed_slots, weights)
+            values[:, first:last] = block.v[value_slots, : last - first]
+            gradients[:, first:last] = block.g[gradient_slots, : last - first]
+            if bad_row is None and (lane := block.nonfinite(last - first)) is not None:
+                bad_row = first + lane
+        return block.kinked, bad_row
+
+    threads = threads or os.cpu_count() or 1
+    # A thread is worth starting for about a millisecond of work; stretches are whole blocks.
+    share = max(-(-rows // threads), -(-(1 << 19) // max(tape.rows, 1)))
+    share = -(-share // work.lanes) * work.lanes
+    bounds = [(start, min(start + share, rows)) for start in range(0, rows, share)]
+    if len(bounds) == 1:
+        parts = [stretch(*bounds[0])]
+    else:
+        with ThreadPoolExecutor(len(bounds), "chainrule-batch") as pool:
+            parts = list(pool.map(lambda bound: stretch(*bound), bounds))
+    flags = np.logical_or.reduce([flags for flags, _ in parts])
+    row = next((bad_row for _, bad_row in parts if bad_row is not None), None)
+    born: tuple[int | None, int | None] = (None, None)
+    if row is not None:
+        single = gradient(
+            graph,
+            {node: float(value[row]) if node in columns else float(value) for node, value in inputs.items()},  # type: ignore[index,arg-type]
+            outputs=outputs,
+            seeds=seeds,
+            tape=tape,
+        )
+        born = single.nonfinite
+    return Batch(
+        values,
+        gradients,
+        positions,
+        weights,
+        tape.positions_of(tape.kinked[flags]),
+        disconnected(tape, positions),
+        born,
+        row,
+    )
+
+
+class _BlockWork:
+    """What all blocks of one batch share."""
+
+    def __init__(self, tape: Tape, base: Array, columns: Mapping[int, Array]) -> None:
+        self.tape, self.base, self.columns = tape, base, columns
+        fits = _BLOCK_BYTES // (32 * tape.size)
+        self.lanes = int(min(LANES, max(8, 1 << max(fits, 1).bit_length() - 1)))
+        self.leaves = np.concatenate([tape.slots[tape.inputs], tape.slots[tape.constants], np.arange(tape.rows, tape.size)])
+
+    def block(self) -> _Block:
+        return _Block(self)
+
+
+class _Block:
+    """The arrays for one thread's blocks, used again for each: v, g (S, lanes) and l (R, 2, lanes)."""
+
+    def __init__(self, work: _BlockWork) -> None:
+        self.work = work
+        tape, lanes = work.tape, work.lanes
+        self.v = np.zeros((tape.size, lanes))
+        self.v[work.leaves] = work.base[work.leaves, None]
+        self.l = np.zeros((tape.rows, 2, lanes))
+        self.g = np.empty((tape.size, lanes))
+        self.kinked = np.zeros(len(tape.kinked), bool)
+        self.marks = np.empty(lanes)
+        self.scratch = np.empty((2, tape.widest))
+
+    def run(self, first: int, last: int, seed_slots: NDArray[np.uint32], weights: Array) -> None:
+        """Values and adjoints of rows first to last of the batch."""
+        tape, lanes = self.work.tape, last - first
+        for slot, column in self.work.columns.items():
+            self.v[slot, :lanes] = column[first:last]
+        kernels.forward_block(tape.ops, tape.a, tape.b, self.v, self.l, lanes, self.scratch[0], self.scratch[1])
+        if len(self.kinked):
+            kernels.kinks_block(tape.ops, tape.a, tape.b, self.v, lanes, tape.kinked, self.kinked, self.scratch[0])
+        self.g[:] = 0.0
+        for slot, weight in zip(seed_slots, weights, strict=True):
+            self.g[slot] += weight
+        kernels.backward_block(tape.a, tape.b, self.l, self.g, lanes)
+        self.g[tape.slots[tape.constants]] = 0.0
+
+    def nonfinite(self, lanes: int) -> int | None:
+        """The first lane with a non-finite value or gradient, if any."""
+        bad = np.zeros(lanes, bool)
+        for block in (self.v, self.g):
+            kernels.nonfinite_lanes(block, self.work.tape.rows, lanes, self.marks)
+            bad |= np.isnan(self.marks[:lanes])
+        return int(bad.argmax()) if bad.any() else None
+
+
+def _swept(
+    graph: Graph, inputs: Mapping[str, float] | None, tape: Tape | None, checkpoint: Checkpoint
+) -> tuple[Tape, Array, Array]:
+    """The tape with the values v (S,) and the local derivatives l (R, 2) at the inputs."""
+    tape = tape or Tape(graph)
+    v = bind(graph, tape, inputs or {})
+    return tape, v, tape.forward(v, checkpoint)
+
+
+def jvp(
+    graph: Graph,
+    tangents: Mapping[str, float],
+    inputs: Mapping[str, float] | None = None,
+    *,
+    outputs: Sequence[str] | None = None,
+    tape: Tape | None = None,
+    checkpoint: Checkpoint = _no_checkpoint,
+) -> tuple[Array, Array]:
+    """The nodes' values float64[n] and the outputs' derivatives float64[o] along `tangents` of the inputs.
+
+    Inputs that `tangents` does not name stand still.
+    """
+    tape, v, l = _swept(graph, inputs, tape, checkpoint)  # noqa: E741
+    t = np.zeros((tape.size, 1))
+    for node, tangent in tangents.items():
+        t[tape.slots[graph.position(node)]] = tangent
+    kernels.tangents(tape.a, tape.b, l, t)
+    positions, _ = seeded(graph, outputs, None)
+    return tape.to_nodes(v), t[tape.slots[positions], 0]
+
+
+def jacobian(
+    graph: Graph,
+    inputs: Mapping[str, float] | None = None,
+    *,
+    outputs: Sequence[str] | None = None,
+    wrt: Sequence[str] | None = None,
+    tape: Tape | None = None,
+    checkpoint: Checkpoint = _no_checkpoint,
+) -> tuple[Array, Array]:
+    """The nodes' values float64[n] and d output / d input as float64[outputs, wrt].
+
+    `wrt` defaults to all inputs in document order. By reverse sweeps or by forward ones, whichever are fewer.
+    """
+    tape, v, l = _swept(graph, inputs, tape, checkpoint)  # noqa: E741
+    rows = tape.slots[seeded(graph, outputs, None)[0]]
+    columns = tape.slots[wrt_positions(graph, tape, wrt)]
+    matrix = np.empty((len(rows), len(columns)))
+    reverse = len(rows) <= len(columns)
+    ends, others = (rows, columns) if reverse else (columns, rows)
+    sweep = kernels.adjoints if reverse else kernels.tangents
+    for start in range(0, len(ends), _DIRECTIONS):
+        checkpoint()
+        some = ends[start : start + _DIRECTIONS]
+        swept = np.zeros((tape.size, len(some)))
+        swept[some, np.arange(len(some))] = 1.0
+        sweep(tape.a, tape.b, l, swept)
+        if reverse:
+            matrix[start : start + len(some)] = swept[others].T
+        else:
+            matrix[:, start : start + len(some)] = swept[others]
+    return tape.to_nodes(v), matrix
+
+
+def wrt_positions(graph: Graph, tape: Tape, wrt: Sequence[str] | None) -> NDArray[np.int64]:
+    """The positions of the inputs to differentiate by: all of them unless `wrt` names some."""
+    return tape.inputs if wrt is None else np.array([graph.position(node) for node in wrt], np.int64)
+
+
+class _SecondOrder:
+    """One output's adjoints g (S,) and all second local derivatives h (R, 3) at the inputs, for any directions."""
+
+    def __init__(
+        self, graph: Graph, inputs: Mapping[str, float] | None, output: str | None, tape: Tape | None, checkpoint: Checkpoint
+    ) -> None:
+        self.tape, self.v, self.l = _swept(graph, inputs, tape, checkpoint)
+        positions, _ = seeded(graph, None if output is None else [output], None)
+        if len(positions) != 1:
+            raise ValueError("second derivatives are those of one output")
+        self.output = int(positions[0])
+        tape = self.tape
+        self.g = tape.backward(self.l, tape.slots[positions], np.ones(1), checkpoint)
+        self.h = np.zeros((tape.rows, 3))
+        kernels.curvature(tape.ops, tape.a, tape.b, self.v, self.h)
+
+    def along(self, t: Array) -> Array:
+        """The Hessian applied to the leaves' tangents t (S, directions), which is completed: (S, directions)."""
+        tape = self.tape
+        kernels.tangents(tape.a, tape.b, self.l, t)
+        gt = np.zeros_like(t)
+        scratch = np.empty((4, tape.widest))
+        kernels.second_adjoints(tape.ops, tape.a, tape.b, self.v, self.l, self.h, self.g, t, gt, scratch)
+        return gt
+
+
+def hvp(
+    graph: Graph,
+    vector: Mapping[str, float],
+    inputs: Mapping[str, float] | None = None,
+    *,
+    output: str | None = None,
+    tape: Tape | None = None,
+    checkpoint: Checkpoint = _no_checkpoint,
+) -> tuple[Array, Array]:
+    """The nodes' values float64[n] and the Hessian of one output times `vector`, float64[inputs in document order].
+
+    Forward over reverse, exact; inputs that `vector` does not name count as 0. `output` defaults to the graph's
+    one; ValueError where it has several.
+    """
+    second = _SecondOrder(graph, inputs, output, tape, checkpoint)
+    t = np.zeros((second.tape.size, 1))
+    for node, component in vector.items():
+        t[second.tape.slots[graph.position(node)]] = component
+    return second.tape.to_nodes(second.v), second.along(t)[second.tape.slots[second.tape.inputs], 0]
+
+
+def hessian(
+    graph: Graph,
+    inputs: Mapping[str, float] | None = None,
+    *,
+    output: str | None = None,
+    wrt: Sequence[str] | None = None,
+    tape: Tape | None = None,
+    checkpoint: Checkpoint = _no_checkpoint,
+) -> tuple[Array, Array]:
+    """The nodes' values float64[n] and the matrix of second derivatives of one output, float64[wrt, wrt].
+
+    From Hessian-vector products, several directions in a sweep; inputs that the output does not depend on are left
+    out of the sweeps. One triangle is computed and mirrored, so the matrix is symmetric to the bit.
+    """
+    second = _SecondOrder(graph, inputs, output, tape, checkpoint)
+    tape = second.tape
+    columns = wrt_positions(graph, tape, wrt)
+    matrix = np.zeros((len(columns), len(columns)))
+    unused = set(disconnected(tape, np.array([second.output])))
+    live = np.array([k for k, position in enumerate(columns.tolist()) if position not in unused], np.int64)
+    slots = tape.slots[columns]
+    for start in range(0, len(live), _DIRECTIONS):
+        checkpoint()
+        some = live[start : start + _DIRECTIONS]
+        t = np.zeros((tape.size, len(some)))
+        t[slots[some], np.arange(len(some))] = 1.0
+        matrix[:, some] = second.along(t)[slots]
+    upper = np.triu(matrix)
+    return tape.to_nodes(second.v), np.where(np.tri(len(columns), k=-1, dtype=bool), upper.T, upper)

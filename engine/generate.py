@@ -167,22 +167,21 @@ def _without_totals(rule: Expression) -> tuple[Expression, dict[str, Expression]
 
 
 def _wide_tangent(operation: Operation) -> str | None:
-    """A function (xs, n, y, ts, ty, ds) that fills ds with the tangents of a variadic operation's local derivatives."""
+    """A function (xs, n, y, ts, ty, ds, work) that fills ds with the tangents of a variadic operation's local derivatives."""
     rule = parse(operation.derivatives[0])
-    head = f"@inlined\ndef _{operation.name}_tangent(xs: Any, n: int, y: float, ts: Any, ty: float, ds: Any) -> None:\n"
+    head = f"@inlined\ndef _{operation.name}_tangent(xs: Any, n: int, y: float, ts: Any, ty: float, ds: Any, work: Any) -> None:\n"
     if rule == ("prod", name("others")):
         lines = [
+            # Products and their tangents, of all before i (kept in work and ds) and of all after i.
             "before, moved = 1.0, 0.0",
             "for i in range(n):",
+            "    work[i] = before",
             "    ds[i] = moved",
             "    moved = chain(xs[i], moved) + chain(ts[i], before)",
             "    before *= xs[i]",
             "after, moved = 1.0, 0.0",
             "for i in range(n - 1, -1, -1):",
-            "    before = 1.0",
-            "    for j in range(i):",
-            "        before *= xs[j]",
-            "    ds[i] = chain(ds[i], after) + chain(moved, before)",
+            "    ds[i] = chain(ds[i], after) + chain(moved, work[i])",
             "    moved = chain(xs[i], moved) + chain(ts[i], after)",
             "    after *= xs[i]",
         ]
@@ -213,17 +212,18 @@ def _cases(*, names: bool = False) -> list[tuple[int, Operation, bool]]:
     return rows
 
 
-def _kink(operation: Operation) -> str | None:
+def _kink(operation: Operation, *, lane: bool) -> str | None:
     if operation.kink is None:
         return None
+    suffix, place = ("_lane", "i, j") if lane else ("", "i")
     if operation.kink == "ties":
-        return "flag = ties(ops, a, b, v, i)"
+        return f"flag = flag or ties{suffix}(ops, a, b, v, {place})"
     writer = _Writer([])
     if is_wide(operation):
         condition = writer.condition(parse(operation.kink))
         loads = [f"{parameter} = xs[{place}]" for place, parameter in enumerate(operation.parameters)]
-        return "\n".join(["gather(ops, a, b, v, i, xs)", *loads, f"flag = {condition}"])
-    return f"flag = {writer.condition(substitute(parse(operation.kink), _two(operation)))}"
+        return "\n".join([f"gather{suffix}(ops, a, b, v, {place}, xs)", *loads, f"flag = flag or {condition}"])
+    return f"flag = flag or {writer.condition(substitute(parse(operation.kink), _two(operation)))}"
 
 
 def _forward_cases() -> str:
@@ -276,7 +276,7 @@ def _group_cases() -> str:
             lines = ["for k in range(start, stop):", "    i = rows[k]", "    p = v[a[i]]"]
             lines += ["    q = v[b[i]]"] if two else []
             lines += [indent(_narrow_body(operation, second=second), "    "), "    v[i] = y", "    l[i, 0] = dp"]
-            lines += ["    l[i, 1] = dq"] if two and second else []
+            lines += ["    l[i, 1] = dq"] if two and second else ["    l[i, 1] = 0.0"]
             body = "\n".join(lines)
         cases.append((code, body))
     return _switch(cases)
@@ -301,16 +301,23 @@ def _curvature_cases() -> str:
     return _switch(cases)
 
 
-def _kink_cases() -> str:
-    bodies = ((code, _kink(operation)) for code, operation in enumerate(OPERATIONS, 2))
-    return _switch((code, body) for code, body in bodies if body)
+def _kink_cases(*, lane: bool) -> str:
+    cases = []
+    for code, operation in enumerate(OPERATIONS, 2):
+        body = _kink(operation, lane=lane)
+        if body and lane:
+            loads = [] if is_wide(operation) else ["p = v[pi, j]", "q = v[qi, j]"]
+            body = "for j in range(lanes):\n" + indent("\n".join([*loads, body]), "    ")
+        if body:
+            cases.append((code, body))
+    return _switch(cases)
 
 
 def _tangent_cases(tangents: dict[str, str]) -> str:
     cases = []
     for code, operation in enumerate(OPERATIONS, 2):
         if operation.name in tangents:
-            cases.append((code, f"_{operation.name}_tangent(xs, n, y, ts, ty, ds)"))
+            cases.append((code, f"_{operation.name}_tangent(xs, n, y, ts, ty, ds, work)"))
     return _switch(cases)
 
 
@@ -420,6 +427,24 @@ def ties(ops: Any, a: Any, b: Any, v: Any, i: int) -> bool:
         else:
             return slot != v.size - 1 and v[slot] == y and first >= 0 and slot != first
 
+
+@inlined
+def ties_lane(ops: Any, a: Any, b: Any, v: Any, i: int, j: int) -> bool:
+    """As ties, for row j of a block."""
+    first = -1
+    y = v[i, j]
+    while True:
+        slot = np.int64(a[i])
+        if v[slot, j] == y:
+            if first >= 0 and slot != first:
+                return True
+            first = slot
+        slot = np.int64(b[i])
+        if slot + 1 == i and ops[slot] == LINK:
+            i -= 1
+        else:
+            return slot != v.shape[0] - 1 and v[slot, j] == y and first >= 0 and slot != first
+
 '''
 
 _LOOPS = '''
@@ -444,8 +469,13 @@ def forward(ops: Any, a: Any, b: Any, v: Any, l: Any, start: int, stop: int, xs:
 def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_starts: Any, v: Any, l: Any, first: int, last: int, xs: Any, ds: Any) -> None:
     """As forward, over groups of rows: group g is rows[group_starts[g]:group_starts[g + 1]], all of one opcode.
 
-    l must come zeroed: a row's second place is not written where there is no second operand.
+    With first = 0 the leaves' local derivatives are zeroed too.
     """
+    if first == 0:
+        for i in range(ops.size):
+            if ops[i] < 2:
+                l[i, 0] = 0.0
+                l[i, 1] = 0.0
     for g in range(first, last):
         op = group_ops[g]
         start = group_starts[g]
@@ -487,8 +517,21 @@ def kinks(ops: Any, a: Any, b: Any, v: Any, rows: Any, flags: Any, xs: Any) -> N
         flags[k] = flag
 
 
+@compiled("void(uint8[::1], uint32[::1], uint32[::1], float64[:, ::1], int64, uint32[::1], boolean[::1], float64[::1])")
+def kinks_block(ops: Any, a: Any, b: Any, v: Any, lanes: int, rows: Any, flags: Any, xs: Any) -> None:
+    """As kinks, for a block of independent rows at once: sets flags[k] where any of them sits on a kink."""
+    for k in range(rows.size):
+        i = rows[k]
+        op = ops[i]
+        pi = a[i]
+        qi = b[i]
+        flag = flags[k]
+{kinks_block}
+        flags[k] = flag
+
+
 @inlined
-def dense_tangent(op: int, xs: Any, n: int, y: float, ts: Any, ty: float, ds: Any) -> None:
+def dense_tangent(op: int, xs: Any, n: int, y: float, ts: Any, ty: float, ds: Any, work: Any) -> None:
     """Fills ds with the tangents of the local derivatives of a row in DENSE."""
 {tangents}
 '''
@@ -507,7 +550,8 @@ def source() -> str:
         groups=indent(_group_cases(), " " * 8),
         lanes=indent(_lane_cases(), " " * 8),
         curvature=indent(_curvature_cases(), " " * 8),
-        kinks=indent(_kink_cases(), " " * 8),
+        kinks=indent(_kink_cases(lane=False), " " * 8),
+        kinks_block=indent(_kink_cases(lane=True), " " * 8),
         tangents=indent(_tangent_cases(tangents), " " * 4),
     )
     return header + "\n" + "\n\n\n".join([*wide, *tangents.values()]) + "\n" + loops

@@ -16,7 +16,7 @@ from engine.generate import CONSTANT_SECOND, LINK
 from engine.jit import compiled
 from engine.operations import CONSTANT, OPCODES
 from engine.primitives import chain
-from engine.rules import DENSE, curvature, dense_tangent, forward, forward_block, forward_groups, kinks
+from engine.rules import DENSE, curvature, dense_tangent, forward, forward_block, forward_groups, kinks, kinks_block
 
 __all__ = [
     "adjoints",
@@ -28,6 +28,8 @@ __all__ = [
     "forward_block",
     "forward_groups",
     "kinks",
+    "kinks_block",
+    "nonfinite_lanes",
     "reach",
     "regroup",
     "second_adjoints",
@@ -158,16 +160,17 @@ def tangents(a: Any, b: Any, l: Any, t: Any) -> None:  # noqa: E741
 
 @compiled(
     "void(uint8[::1], uint32[::1], uint32[::1], float64[::1], float64[:, ::1], float64[:, ::1], float64[::1],"
-    "float64[:, ::1], float64[:, ::1], float64[::1], float64[::1], float64[::1])"
+    "float64[:, ::1], float64[:, ::1], float64[:, ::1])"
 )
 def second_adjoints(
-    ops: Any, a: Any, b: Any, v: Any, l: Any, h: Any, g: Any, t: Any, gt: Any, xs: Any, ts: Any, ds: Any  # noqa: E741
+    ops: Any, a: Any, b: Any, v: Any, l: Any, h: Any, g: Any, t: Any, gt: Any, scratch: Any  # noqa: E741
 ) -> None:
     """The tangents gt (S, directions) of the adjoints g (S,) along t (S, directions): forward over reverse.
 
-    v, l and h are the rows' values, local derivatives and second derivatives; xs, ts and ds are scratch for the
+    v, l and h are the rows' values, local derivatives and second derivatives; scratch (4, n) has room for the n
     operands of one row.
     """
+    xs, ts, ds, work = scratch[0], scratch[1], scratch[2], scratch[3]
     none = g.size - 1
     directions = t.shape[1]
     for i in range(ops.size - 1, -1, -1):
@@ -208,7 +211,7 @@ def second_adjoints(
                     xs[n] = v[b[row]]
                     ts[n] = t[b[row], k]
                     n += 1
-                dense_tangent(ops[i], xs, n, v[i], ts, t[i, k], ds)
+                dense_tangent(ops[i], xs, n, v[i], ts, t[i, k], ds, work)
                 for m in range(n):
                     operand = a[i - m] if m < n - 1 or n == 1 else b[row]
                     gt[operand, k] += chain(upstream, ds[m])
@@ -221,6 +224,16 @@ def reach(a: Any, b: Any, marked: Any) -> None:
         if marked[i]:
             marked[a[i]] = True
             marked[b[i]] = True
+
+
+@compiled("void(float64[:, ::1], int64, int64, float64[::1])")
+def nonfinite_lanes(block: Any, rows: int, lanes: int, marks: Any) -> None:
+    """Makes marks[j] NaN where lane j of the first rows of a block holds a non-finite number, else 0."""
+    for j in range(lanes):
+        marks[j] = 0.0
+    for i in range(rows):
+        for j in range(lanes):
+            marks[j] += 0.0 * block[i, j]
 
 
 @compiled("int64(uint8[::1], uint32[::1], uint32[::1], uint32[::1], uint8[::1], uint32[::1])")

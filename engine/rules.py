@@ -3,7 +3,7 @@
 A tape's row i has opcode ops[i], operands v[a[i]] and v[b[i]], value v[i] and local derivatives l[i]. The last place
 of v stands in for an operand that is not there. Operands beyond two sit in the rows before, of opcode 255.
 
-Made from sources with the digest 7e42dfa80d8b9285919c4509e0119fda210f1cf9cf348a1175ce330d78a95085
+Made from sources with the digest 214dc4fc7ba8b8ce2d6adbf01636e1f0fd612f0239a0371c4d39dfd102f6eac5
 """
 
 # ruff: noqa: E501, F403, F405, RET, SIM, PIE, A001, C901
@@ -106,6 +106,24 @@ def ties(ops: Any, a: Any, b: Any, v: Any, i: int) -> bool:
 
 
 @inlined
+def ties_lane(ops: Any, a: Any, b: Any, v: Any, i: int, j: int) -> bool:
+    """As ties, for row j of a block."""
+    first = -1
+    y = v[i, j]
+    while True:
+        slot = np.int64(a[i])
+        if v[slot, j] == y:
+            if first >= 0 and slot != first:
+                return True
+            first = slot
+        slot = np.int64(b[i])
+        if slot + 1 == i and ops[slot] == LINK:
+            i -= 1
+        else:
+            return slot != v.shape[0] - 1 and v[slot, j] == y and first >= 0 and slot != first
+
+
+@inlined
 def _where(xs: Any, n: int, ds: Any) -> float:
     condition = xs[0]
     a = xs[1]
@@ -197,24 +215,22 @@ def _logsumexp(xs: Any, n: int, ds: Any) -> float:
 
 
 @inlined
-def _prod_tangent(xs: Any, n: int, y: float, ts: Any, ty: float, ds: Any) -> None:
+def _prod_tangent(xs: Any, n: int, y: float, ts: Any, ty: float, ds: Any, work: Any) -> None:
     before, moved = 1.0, 0.0
     for i in range(n):
+        work[i] = before
         ds[i] = moved
         moved = chain(xs[i], moved) + chain(ts[i], before)
         before *= xs[i]
     after, moved = 1.0, 0.0
     for i in range(n - 1, -1, -1):
-        before = 1.0
-        for j in range(i):
-            before *= xs[j]
-        ds[i] = chain(ds[i], after) + chain(moved, before)
+        ds[i] = chain(ds[i], after) + chain(moved, work[i])
         moved = chain(xs[i], moved) + chain(ts[i], after)
         after *= xs[i]
 
 
 @inlined
-def _logsumexp_tangent(xs: Any, n: int, y: float, ts: Any, ty: float, ds: Any) -> None:
+def _logsumexp_tangent(xs: Any, n: int, y: float, ts: Any, ty: float, ds: Any, work: Any) -> None:
     for i in range(n):
         x, tx = xs[i], ts[i]
         ds[i] = chain((exp((x - y))), (tx + (-ty)))
@@ -459,8 +475,13 @@ def forward(ops: Any, a: Any, b: Any, v: Any, l: Any, start: int, stop: int, xs:
 def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_starts: Any, v: Any, l: Any, first: int, last: int, xs: Any, ds: Any) -> None:
     """As forward, over groups of rows: group g is rows[group_starts[g]:group_starts[g + 1]], all of one opcode.
 
-    l must come zeroed: a row's second place is not written where there is no second operand.
+    With first = 0 the leaves' local derivatives are zeroed too.
     """
+    if first == 0:
+        for i in range(ops.size):
+            if ops[i] < 2:
+                l[i, 0] = 0.0
+                l[i, 1] = 0.0
     for g in range(first, last):
         op = group_ops[g]
         start = group_starts[g]
@@ -473,6 +494,7 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
                 dp = -1.0
                 v[i] = y
                 l[i, 0] = dp
+                l[i, 1] = 0.0
         elif op == 3:
             for k in range(start, stop):
                 i = rows[k]
@@ -481,6 +503,7 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
                 dp = (sign(p))
                 v[i] = y
                 l[i, 0] = dp
+                l[i, 1] = 0.0
         elif op == 4:
             for k in range(start, stop):
                 i = rows[k]
@@ -489,6 +512,7 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
                 dp = (0.0 if (p == p) else p)
                 v[i] = y
                 l[i, 0] = dp
+                l[i, 1] = 0.0
         elif op == 5:
             for k in range(start, stop):
                 i = rows[k]
@@ -497,6 +521,7 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
                 dp = (2.0 * p)
                 v[i] = y
                 l[i, 0] = dp
+                l[i, 1] = 0.0
         elif op == 6:
             for k in range(start, stop):
                 i = rows[k]
@@ -505,6 +530,7 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
                 dp = (0.5 / y)
                 v[i] = y
                 l[i, 0] = dp
+                l[i, 1] = 0.0
         elif op == 7:
             for k in range(start, stop):
                 i = rows[k]
@@ -513,6 +539,7 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
                 dp = (-(y * y))
                 v[i] = y
                 l[i, 0] = dp
+                l[i, 1] = 0.0
         elif op == 8:
             for k in range(start, stop):
                 i = rows[k]
@@ -521,6 +548,7 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
                 dp = y
                 v[i] = y
                 l[i, 0] = dp
+                l[i, 1] = 0.0
         elif op == 9:
             for k in range(start, stop):
                 i = rows[k]
@@ -529,6 +557,7 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
                 dp = (0.6931471805599453 * y)
                 v[i] = y
                 l[i, 0] = dp
+                l[i, 1] = 0.0
         elif op == 10:
             for k in range(start, stop):
                 i = rows[k]
@@ -537,6 +566,7 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
                 dp = (exp(p))
                 v[i] = y
                 l[i, 0] = dp
+                l[i, 1] = 0.0
         elif op == 11:
             for k in range(start, stop):
                 i = rows[k]
@@ -545,6 +575,7 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
                 dp = (1.0 / p)
                 v[i] = y
                 l[i, 0] = dp
+                l[i, 1] = 0.0
         elif op == 12:
             for k in range(start, stop):
                 i = rows[k]
@@ -553,6 +584,7 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
                 dp = (1.4426950408889634 / p)
                 v[i] = y
                 l[i, 0] = dp
+                l[i, 1] = 0.0
         elif op == 13:
             for k in range(start, stop):
                 i = rows[k]
@@ -561,6 +593,7 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
                 dp = (0.4342944819032518 / p)
                 v[i] = y
                 l[i, 0] = dp
+                l[i, 1] = 0.0
         elif op == 14:
             for k in range(start, stop):
                 i = rows[k]
@@ -569,6 +602,7 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
                 dp = (1.0 / (1.0 + p))
                 v[i] = y
                 l[i, 0] = dp
+                l[i, 1] = 0.0
         elif op == 15:
             for k in range(start, stop):
                 i = rows[k]
@@ -577,6 +611,7 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
                 dp = (cos(p))
                 v[i] = y
                 l[i, 0] = dp
+                l[i, 1] = 0.0
         elif op == 16:
             for k in range(start, stop):
                 i = rows[k]
@@ -585,6 +620,7 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
                 dp = (-(sin(p)))
                 v[i] = y
                 l[i, 0] = dp
+                l[i, 1] = 0.0
         elif op == 17:
             for k in range(start, stop):
                 i = rows[k]
@@ -593,6 +629,7 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
                 dp = (1.0 + (y * y))
                 v[i] = y
                 l[i, 0] = dp
+                l[i, 1] = 0.0
         elif op == 18:
             for k in range(start, stop):
                 i = rows[k]
@@ -601,6 +638,7 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
                 dp = (1.0 / (sqrt(((1.0 - p) * (1.0 + p)))))
                 v[i] = y
                 l[i, 0] = dp
+                l[i, 1] = 0.0
         elif op == 19:
             for k in range(start, stop):
                 i = rows[k]
@@ -609,6 +647,7 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
                 dp = (-1.0 / (sqrt(((1.0 - p) * (1.0 + p)))))
                 v[i] = y
                 l[i, 0] = dp
+                l[i, 1] = 0.0
         elif op == 20:
             for k in range(start, stop):
                 i = rows[k]
@@ -617,6 +656,7 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
                 dp = (1.0 / (1.0 + (p * p)))
                 v[i] = y
                 l[i, 0] = dp
+                l[i, 1] = 0.0
         elif op == 21:
             for k in range(start, stop):
                 i = rows[k]
@@ -625,6 +665,7 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
                 dp = (cosh(p))
                 v[i] = y
                 l[i, 0] = dp
+                l[i, 1] = 0.0
         elif op == 22:
             for k in range(start, stop):
                 i = rows[k]
@@ -633,6 +674,7 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
                 dp = (sinh(p))
                 v[i] = y
                 l[i, 0] = dp
+                l[i, 1] = 0.0
         elif op == 23:
             for k in range(start, stop):
                 i = rows[k]
@@ -641,6 +683,7 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
                 dp = ((1.0 / (cosh(p))) * (1.0 / (cosh(p))))
                 v[i] = y
                 l[i, 0] = dp
+                l[i, 1] = 0.0
         elif op == 24:
             for k in range(start, stop):
                 i = rows[k]
@@ -649,6 +692,7 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
                 dp = (1.0 / (hypot(1.0, p)))
                 v[i] = y
                 l[i, 0] = dp
+                l[i, 1] = 0.0
         elif op == 25:
             for k in range(start, stop):
                 i = rows[k]
@@ -657,6 +701,7 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
                 dp = (1.0 / ((sqrt((p - 1.0))) * (sqrt((p + 1.0)))))
                 v[i] = y
                 l[i, 0] = dp
+                l[i, 1] = 0.0
         elif op == 26:
             for k in range(start, stop):
                 i = rows[k]
@@ -665,6 +710,7 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
                 dp = (1.0 / ((1.0 - p) * (1.0 + p)))
                 v[i] = y
                 l[i, 0] = dp
+                l[i, 1] = 0.0
         elif op == 27:
             for k in range(start, stop):
                 i = rows[k]
@@ -673,6 +719,7 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
                 dp = (1.1283791670955126 * (gaussian(p, 1.0)))
                 v[i] = y
                 l[i, 0] = dp
+                l[i, 1] = 0.0
         elif op == 28:
             for k in range(start, stop):
                 i = rows[k]
@@ -681,6 +728,7 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
                 dp = (-1.1283791670955126 * (gaussian(p, 1.0)))
                 v[i] = y
                 l[i, 0] = dp
+                l[i, 1] = 0.0
         elif op == 29:
             for k in range(start, stop):
                 i = rows[k]
@@ -689,6 +737,7 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
                 dp = (y * (sigmoid((-p))))
                 v[i] = y
                 l[i, 0] = dp
+                l[i, 1] = 0.0
         elif op == 30:
             for k in range(start, stop):
                 i = rows[k]
@@ -697,6 +746,7 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
                 dp = (sigmoid(p))
                 v[i] = y
                 l[i, 0] = dp
+                l[i, 1] = 0.0
         elif op == 31:
             for k in range(start, stop):
                 i = rows[k]
@@ -705,6 +755,7 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
                 dp = (sign(y))
                 v[i] = y
                 l[i, 0] = dp
+                l[i, 1] = 0.0
         elif op == 32:
             for k in range(start, stop):
                 i = rows[k]
@@ -713,6 +764,7 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
                 dp = (1.0 if (p > 0.0) else (0.01 if (p <= 0.0) else p))
                 v[i] = y
                 l[i, 0] = dp
+                l[i, 1] = 0.0
         elif op == 33:
             for k in range(start, stop):
                 i = rows[k]
@@ -721,6 +773,7 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
                 dp = (1.0 if (p > 0.0) else (exp(p)))
                 v[i] = y
                 l[i, 0] = dp
+                l[i, 1] = 0.0
         elif op == 34:
             for k in range(start, stop):
                 i = rows[k]
@@ -729,6 +782,7 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
                 dp = ((normal_cdf(p)) + chain(p, (0.3989422804014327 * (gaussian(p, 0.5)))))
                 v[i] = y
                 l[i, 0] = dp
+                l[i, 1] = 0.0
         elif op == 35:
             for k in range(start, stop):
                 i = rows[k]
@@ -739,6 +793,7 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
                 dp = chain((sigmoid(t1)), (1.0 + chain(p, chain((sigmoid((-t1))), (1.5957691216057308 * (1.0 + (0.134145 * t0)))))))
                 v[i] = y
                 l[i, 0] = dp
+                l[i, 1] = 0.0
         elif op == 36:
             for k in range(start, stop):
                 i = rows[k]
@@ -747,6 +802,7 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
                 dp = chain((sigmoid(p)), (1.0 + chain(p, (sigmoid((-p))))))
                 v[i] = y
                 l[i, 0] = dp
+                l[i, 1] = 0.0
         elif op == 37:
             for k in range(start, stop):
                 i = rows[k]
@@ -755,6 +811,7 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
                 dp = (0.0 if (p == p) else p)
                 v[i] = y
                 l[i, 0] = dp
+                l[i, 1] = 0.0
         elif op == 38:
             for k in range(start, stop):
                 i = rows[k]
@@ -763,6 +820,7 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
                 dp = (0.0 if (p == p) else p)
                 v[i] = y
                 l[i, 0] = dp
+                l[i, 1] = 0.0
         elif op == 39:
             for k in range(start, stop):
                 i = rows[k]
@@ -771,6 +829,7 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
                 dp = (0.0 if (p == p) else p)
                 v[i] = y
                 l[i, 0] = dp
+                l[i, 1] = 0.0
         elif op == 40:
             for k in range(start, stop):
                 i = rows[k]
@@ -972,6 +1031,7 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
                 dp = (0.0 if (q == 0.0) else (q * (power(p, (q - 1.0)))))
                 v[i] = y
                 l[i, 0] = dp
+                l[i, 1] = 0.0
 
 
 @compiled("void(uint8[::1], uint32[::1], uint32[::1], float64[:, ::1], float64[:, :, ::1], int64, float64[::1], float64[::1])")
@@ -1603,52 +1663,152 @@ def kinks(ops: Any, a: Any, b: Any, v: Any, rows: Any, flags: Any, xs: Any) -> N
         q = v[b[i]]
         flag = False
         if op == 3:
-            flag = (p == 0.0)
+            flag = flag or (p == 0.0)
         elif op == 4:
-            flag = (p == 0.0)
+            flag = flag or (p == 0.0)
         elif op == 31:
-            flag = (p == 0.0)
+            flag = flag or (p == 0.0)
         elif op == 32:
-            flag = (p == 0.0)
+            flag = flag or (p == 0.0)
         elif op == 37:
-            flag = (p == (floor(p)))
+            flag = flag or (p == (floor(p)))
         elif op == 38:
-            flag = (p == (floor(p)))
+            flag = flag or (p == (floor(p)))
         elif op == 39:
-            flag = ((p - (floor(p))) == 0.5)
+            flag = flag or ((p - (floor(p))) == 0.5)
         elif op == 45:
-            flag = (((1.0 if (p == 0.0) else 0.0) * (1.0 if (q == 0.0) else 0.0)) != 0.0)
+            flag = flag or (((1.0 if (p == 0.0) else 0.0) * (1.0 if (q == 0.0) else 0.0)) != 0.0)
         elif op == 46:
-            flag = (((1.0 if (p == 0.0) else 0.0) * (1.0 if (q == 0.0) else 0.0)) != 0.0)
+            flag = flag or (((1.0 if (p == 0.0) else 0.0) * (1.0 if (q == 0.0) else 0.0)) != 0.0)
         elif op == 47:
-            flag = (p == q)
+            flag = flag or (p == q)
         elif op == 48:
-            flag = (p == q)
+            flag = flag or (p == q)
         elif op == 49:
-            flag = (p == q)
+            flag = flag or (p == q)
         elif op == 50:
-            flag = (p == q)
+            flag = flag or (p == q)
         elif op == 51:
-            flag = (p == q)
+            flag = flag or (p == q)
         elif op == 52:
-            flag = (p == q)
+            flag = flag or (p == q)
         elif op == 54:
             gather(ops, a, b, v, i, xs)
             x = xs[0]
             low = xs[1]
             high = xs[2]
-            flag = (((1.0 if (x == low) else 0.0) + (1.0 if (x == high) else 0.0)) > 0.0)
+            flag = flag or (((1.0 if (x == low) else 0.0) + (1.0 if (x == high) else 0.0)) > 0.0)
         elif op == 58:
-            flag = ties(ops, a, b, v, i)
+            flag = flag or ties(ops, a, b, v, i)
         elif op == 59:
-            flag = ties(ops, a, b, v, i)
+            flag = flag or ties(ops, a, b, v, i)
+        flags[k] = flag
+
+
+@compiled("void(uint8[::1], uint32[::1], uint32[::1], float64[:, ::1], int64, uint32[::1], boolean[::1], float64[::1])")
+def kinks_block(ops: Any, a: Any, b: Any, v: Any, lanes: int, rows: Any, flags: Any, xs: Any) -> None:
+    """As kinks, for a block of independent rows at once: sets flags[k] where any of them sits on a kink."""
+    for k in range(rows.size):
+        i = rows[k]
+        op = ops[i]
+        pi = a[i]
+        qi = b[i]
+        flag = flags[k]
+        if op == 3:
+            for j in range(lanes):
+                p = v[pi, j]
+                q = v[qi, j]
+                flag = flag or (p == 0.0)
+        elif op == 4:
+            for j in range(lanes):
+                p = v[pi, j]
+                q = v[qi, j]
+                flag = flag or (p == 0.0)
+        elif op == 31:
+            for j in range(lanes):
+                p = v[pi, j]
+                q = v[qi, j]
+                flag = flag or (p == 0.0)
+        elif op == 32:
+            for j in range(lanes):
+                p = v[pi, j]
+                q = v[qi, j]
+                flag = flag or (p == 0.0)
+        elif op == 37:
+            for j in range(lanes):
+                p = v[pi, j]
+                q = v[qi, j]
+                flag = flag or (p == (floor(p)))
+        elif op == 38:
+            for j in range(lanes):
+                p = v[pi, j]
+                q = v[qi, j]
+                flag = flag or (p == (floor(p)))
+        elif op == 39:
+            for j in range(lanes):
+                p = v[pi, j]
+                q = v[qi, j]
+                flag = flag or ((p - (floor(p))) == 0.5)
+        elif op == 45:
+            for j in range(lanes):
+                p = v[pi, j]
+                q = v[qi, j]
+                flag = flag or (((1.0 if (p == 0.0) else 0.0) * (1.0 if (q == 0.0) else 0.0)) != 0.0)
+        elif op == 46:
+            for j in range(lanes):
+                p = v[pi, j]
+                q = v[qi, j]
+                flag = flag or (((1.0 if (p == 0.0) else 0.0) * (1.0 if (q == 0.0) else 0.0)) != 0.0)
+        elif op == 47:
+            for j in range(lanes):
+                p = v[pi, j]
+                q = v[qi, j]
+                flag = flag or (p == q)
+        elif op == 48:
+            for j in range(lanes):
+                p = v[pi, j]
+                q = v[qi, j]
+                flag = flag or (p == q)
+        elif op == 49:
+            for j in range(lanes):
+                p = v[pi, j]
+                q = v[qi, j]
+                flag = flag or (p == q)
+        elif op == 50:
+            for j in range(lanes):
+                p = v[pi, j]
+                q = v[qi, j]
+                flag = flag or (p == q)
+        elif op == 51:
+            for j in range(lanes):
+                p = v[pi, j]
+                q = v[qi, j]
+                flag = flag or (p == q)
+        elif op == 52:
+            for j in range(lanes):
+                p = v[pi, j]
+                q = v[qi, j]
+                flag = flag or (p == q)
+        elif op == 54:
+            for j in range(lanes):
+                gather_lane(ops, a, b, v, i, j, xs)
+                x = xs[0]
+                low = xs[1]
+                high = xs[2]
+                flag = flag or (((1.0 if (x == low) else 0.0) + (1.0 if (x == high) else 0.0)) > 0.0)
+        elif op == 58:
+            for j in range(lanes):
+                flag = flag or ties_lane(ops, a, b, v, i, j)
+        elif op == 59:
+            for j in range(lanes):
+                flag = flag or ties_lane(ops, a, b, v, i, j)
         flags[k] = flag
 
 
 @inlined
-def dense_tangent(op: int, xs: Any, n: int, y: float, ts: Any, ty: float, ds: Any) -> None:
+def dense_tangent(op: int, xs: Any, n: int, y: float, ts: Any, ty: float, ds: Any, work: Any) -> None:
     """Fills ds with the tangents of the local derivatives of a row in DENSE."""
     if op == 56:
-        _prod_tangent(xs, n, y, ts, ty, ds)
+        _prod_tangent(xs, n, y, ts, ty, ds, work)
     elif op == 60:
-        _logsumexp_tangent(xs, n, y, ts, ty, ds)
+        _logsumexp_tangent(xs, n, y, ts, ty, ds, work)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 
 import numpy as np
@@ -15,6 +16,12 @@ from engine.operations import CONSTANT, INPUT, OPERATIONS
 _KINKED = np.zeros(256, bool)
 for _code, _operation in enumerate(OPERATIONS, 2):
     _KINKED[_code] = _operation.kink is not None
+
+STRETCH = 1 << 18
+"""Rows worked through between two checkpoints: a few milliseconds."""
+
+_GROUPED_ROWS = 1 << 18
+"""Beyond this, the rows of a group lie so far apart that the cache misses cost more than the branches did."""
 
 _EMPTY = np.empty(0, np.int32)
 
@@ -78,26 +85,41 @@ class Tape:
         nodes[slots] = True
         return np.flatnonzero(nodes[self.slots]).tolist()
 
-    def forward(self, v: NDArray[np.float64]) -> NDArray[np.float64]:
+    def forward(self, v: NDArray[np.float64], checkpoint: Callable[[], None]) -> NDArray[np.float64]:
         """Completes the values v (S,) from the leaves' and answers the local derivatives (R, 2).
 
         From the second run on, rows are worked through in groups of one operation where the graph is broad enough
         for that to pay; the results are the same bits.
         """
-        scratch = np.empty((2, self.widest))
+        xs, ds = np.empty((2, self.widest))
         self._runs += 1
         if self._runs == 2:
             self._regroup()
-        if self._groups is None:
-            l = np.empty((self.rows, 2))  # noqa: E741
-            kernels.forward(self.ops, self.a, self.b, v, l, 0, self.rows, scratch[0], scratch[1])
-        else:
-            l = np.zeros((self.rows, 2))  # noqa: E741
+        l = np.empty((self.rows, 2))  # noqa: E741
+        if self._groups is not None:
+            checkpoint()
             rows, ops, starts = self._groups
-            kernels.forward_groups(
-                self.ops, self.a, self.b, rows, ops, starts, v, l, 0, len(ops), scratch[0], scratch[1]
-            )
+            kernels.forward_groups(self.ops, self.a, self.b, rows, ops, starts, v, l, 0, len(ops), xs, ds)
+            return l
+        for start in range(0, self.rows, STRETCH):
+            checkpoint()
+            kernels.forward(self.ops, self.a, self.b, v, l, start, min(start + STRETCH, self.rows), xs, ds)
         return l
+
+    def backward(
+        self,
+        l: NDArray[np.float64],  # noqa: E741
+        seed_slots: NDArray[np.uint32],
+        seeds: NDArray[np.float64],
+        checkpoint: Callable[[], None],
+    ) -> NDArray[np.float64]:
+        """The adjoints (S,) of all slots, from the local derivatives (R, 2) and the gradient put into some slots."""
+        g = np.zeros(self.size)
+        np.add.at(g, seed_slots, seeds)
+        for stop in range(self.rows, 0, -STRETCH):
+            checkpoint()
+            kernels.backward(self.a, self.b, l, g, max(stop - STRETCH, 0), stop)
+        return g
 
     def _regroup(self) -> None:
         rows = np.empty(self.rows, np.uint32)
@@ -105,5 +127,5 @@ class Tape:
         starts = np.empty(self.rows + 1, np.uint32)
         groups = kernels.regroup(self.ops, self.a, self.b, rows, ops, starts)
         # A group costs about as much to enter as a few mispredicted rows save.
-        if groups * 4 <= starts[groups]:
+        if groups * 4 <= starts[groups] and self.rows <= _GROUPED_ROWS:
             self._groups = rows[: starts[groups]].copy(), ops[:groups].copy(), starts[: groups + 1].copy()
