@@ -205,7 +205,7 @@ def _switch(cases: Iterable[tuple[int, str]]) -> str:
     return "\n".join(lines)
 
 
-def _cases(*, names: bool = False) -> list[tuple[int, Operation, bool]]:
+def _cases() -> list[tuple[int, Operation, bool]]:
     """(opcode, operation, whether the second local derivative is wanted) of all rows that compute."""
     rows = [(code, operation, True) for code, operation in enumerate(OPERATIONS, 2)]
     rows += [(CONSTANT_SECOND[operation.name], operation, False) for operation in OPERATIONS if operation.name in CONSTANT_SECOND]
@@ -298,6 +298,17 @@ def _curvature_cases() -> str:
         writer = _Writer(seconds.values())
         stores = [f"h[i, {i + j}] = {writer.text(expression)}" for (i, j), expression in seconds.items()]
         cases.append((code, "\n".join([*writer.lines, *stores])))
+    return _switch(cases)
+
+
+def _value_cases(*, wide: bool) -> str:
+    """The values alone: of wide operations over xs, of the others over p and q."""
+    cases = []
+    for code, operation in enumerate(OPERATIONS, 2):
+        if is_wide(operation) and wide:
+            cases.append((code, f"return _{operation.name}(xs, xs.size, ds)"))
+        elif not is_wide(operation) and not wide:
+            cases.append((code, f"return {_renamed(operation, _value(operation))}"))
     return _switch(cases)
 
 
@@ -530,6 +541,20 @@ def kinks_block(ops: Any, a: Any, b: Any, v: Any, lanes: int, rows: Any, flags: 
         flags[k] = flag
 
 
+@compiled("float64(int64, float64, float64)")
+def narrow_value(op: int, p: float, q: float) -> float:
+    """The value of an operation of one or two operands."""
+{narrow_values}
+    return np.nan
+
+
+@compiled("float64(int64, float64[::1], float64[::1])")
+def wide_value(op: int, xs: Any, ds: Any) -> float:
+    """The value of an operation of three or of any number of operands; ds, as long as xs, is scratch."""
+{wide_values}
+    return np.nan
+
+
 @inlined
 def dense_tangent(op: int, xs: Any, n: int, y: float, ts: Any, ty: float, ds: Any, work: Any) -> None:
     """Fills ds with the tangents of the local derivatives of a row in DENSE."""
@@ -552,6 +577,8 @@ def source() -> str:
         curvature=indent(_curvature_cases(), " " * 8),
         kinks=indent(_kink_cases(lane=False), " " * 8),
         kinks_block=indent(_kink_cases(lane=True), " " * 8),
+        narrow_values=indent(_value_cases(wide=False), " " * 4),
+        wide_values=indent(_value_cases(wide=True), " " * 4),
         tangents=indent(_tangent_cases(tangents), " " * 4),
     )
     return header + "\n" + "\n\n\n".join([*wide, *tangents.values()]) + "\n" + loops

@@ -7,19 +7,32 @@ is exactly 0, the contribution is exactly 0, also when the other factor is infin
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numba import types
 
-from engine.generate import CONSTANT_SECOND, LINK
+from engine.generate import CONSTANT_SECOND, LINK, is_wide
 from engine.jit import compiled
-from engine.operations import CONSTANT, OPCODES
+from engine.operations import CONSTANT, OPCODES, OPERATIONS
 from engine.primitives import chain
-from engine.rules import DENSE, curvature, dense_tangent, forward, forward_block, forward_groups, kinks, kinks_block
+from engine.rules import (
+    DENSE,
+    curvature,
+    dense_tangent,
+    forward,
+    forward_block,
+    forward_groups,
+    kinks,
+    kinks_block,
+    narrow_value,
+    wide_value,
+)
 
 __all__ = [
     "adjoints",
+    "apply",
     "assemble",
     "backward",
     "backward_block",
@@ -36,8 +49,16 @@ __all__ = [
     "tangents",
 ]
 
+_WIDE = frozenset(code for code, operation in enumerate(OPERATIONS, 2) if is_wide(operation))
 _POW = OPCODES["pow"]
 _POW_CONSTANT = CONSTANT_SECOND["pow"]
+
+
+def apply(opcode: int, inputs: Sequence[float]) -> float:
+    """The value of one operation, the same bits as on a tape."""
+    if opcode in _WIDE:
+        return wide_value(opcode, np.array(inputs, np.float64), np.empty(len(inputs)))  # type: ignore[no-any-return]
+    return narrow_value(opcode, inputs[0], inputs[-1])  # type: ignore[no-any-return]
 
 
 def _frozen(dtype: Any) -> Any:

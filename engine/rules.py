@@ -3,7 +3,7 @@
 A tape's row i has opcode ops[i], operands v[a[i]] and v[b[i]], value v[i] and local derivatives l[i]. The last place
 of v stands in for an operand that is not there. Operands beyond two sit in the rows before, of opcode 255.
 
-Made from sources with the digest 214dc4fc7ba8b8ce2d6adbf01636e1f0fd612f0239a0371c4d39dfd102f6eac5
+Made from sources with the digest 7c6065604f5fb73e2d7a3cdf81256344885ff89fe519b97882642dd043b166e8
 """
 
 # ruff: noqa: E501, F403, F405, RET, SIM, PIE, A001, C901
@@ -1803,6 +1803,136 @@ def kinks_block(ops: Any, a: Any, b: Any, v: Any, lanes: int, rows: Any, flags: 
             for j in range(lanes):
                 flag = flag or ties_lane(ops, a, b, v, i, j)
         flags[k] = flag
+
+
+@compiled("float64(int64, float64, float64)")
+def narrow_value(op: int, p: float, q: float) -> float:
+    """The value of an operation of one or two operands."""
+    if op == 2:
+        return -p
+    elif op == 3:
+        return abs(p)
+    elif op == 4:
+        return sign(p)
+    elif op == 5:
+        return p * p
+    elif op == 6:
+        return sqrt(p)
+    elif op == 7:
+        return 1 / p
+    elif op == 8:
+        return exp(p)
+    elif op == 9:
+        return exp2(p)
+    elif op == 10:
+        return expm1(p)
+    elif op == 11:
+        return log(p)
+    elif op == 12:
+        return log2(p)
+    elif op == 13:
+        return log10(p)
+    elif op == 14:
+        return log1p(p)
+    elif op == 15:
+        return sin(p)
+    elif op == 16:
+        return cos(p)
+    elif op == 17:
+        return tan(p)
+    elif op == 18:
+        return asin(p)
+    elif op == 19:
+        return acos(p)
+    elif op == 20:
+        return atan(p)
+    elif op == 21:
+        return sinh(p)
+    elif op == 22:
+        return cosh(p)
+    elif op == 23:
+        return tanh(p)
+    elif op == 24:
+        return asinh(p)
+    elif op == 25:
+        return acosh(p)
+    elif op == 26:
+        return atanh(p)
+    elif op == 27:
+        return erf(p)
+    elif op == 28:
+        return erfc(p)
+    elif op == 29:
+        return sigmoid(p)
+    elif op == 30:
+        return softplus(p)
+    elif op == 31:
+        return relu(p)
+    elif op == 32:
+        return p if p > 0 else 0.01 * p
+    elif op == 33:
+        return p if p > 0 else expm1(p)
+    elif op == 34:
+        return gelu(p)
+    elif op == 35:
+        return gelu_tanh(p)
+    elif op == 36:
+        return silu(p)
+    elif op == 37:
+        return floor(p)
+    elif op == 38:
+        return ceil(p)
+    elif op == 39:
+        return round(p)
+    elif op == 40:
+        return p + q
+    elif op == 41:
+        return p - q
+    elif op == 42:
+        return p * q
+    elif op == 43:
+        return p / q
+    elif op == 44:
+        return power(p, q)
+    elif op == 45:
+        return atan2(p, q)
+    elif op == 46:
+        return hypot(p, q)
+    elif op == 47:
+        return 1.0 if p < q else 0.0
+    elif op == 48:
+        return 1.0 if p <= q else 0.0
+    elif op == 49:
+        return 1.0 if p > q else 0.0
+    elif op == 50:
+        return 1.0 if p >= q else 0.0
+    elif op == 51:
+        return 1.0 if p == q else 0.0
+    elif op == 52:
+        return 1.0 if p != q else 0.0
+    return np.nan
+
+
+@compiled("float64(int64, float64[::1], float64[::1])")
+def wide_value(op: int, xs: Any, ds: Any) -> float:
+    """The value of an operation of three or of any number of operands; ds, as long as xs, is scratch."""
+    if op == 53:
+        return _where(xs, xs.size, ds)
+    elif op == 54:
+        return _clamp(xs, xs.size, ds)
+    elif op == 55:
+        return _sum(xs, xs.size, ds)
+    elif op == 56:
+        return _prod(xs, xs.size, ds)
+    elif op == 57:
+        return _mean(xs, xs.size, ds)
+    elif op == 58:
+        return _max(xs, xs.size, ds)
+    elif op == 59:
+        return _min(xs, xs.size, ds)
+    elif op == 60:
+        return _logsumexp(xs, xs.size, ds)
+    return np.nan
 
 
 @inlined
