@@ -96,7 +96,7 @@ def gradient(
     tape = tape or Tape(graph)
     v = bind(graph, tape, inputs or {})
     positions, weights = seeded(graph, outputs, seeds)
-    l = tape.forward(v, checkpoint)  # noqa: E741
+    l = tape.forward(v, checkpoint)
     g = tape.backward(l, tape.slots[positions], weights, checkpoint)
     values = tape.to_nodes(v)
     gradients = tape.to_nodes(g)
@@ -127,7 +127,8 @@ def disconnected(tape: Tape, outputs: NDArray[np.int64]) -> list[int]:
     marked = np.zeros(tape.size, bool)
     marked[tape.slots[outputs]] = True
     kernels.reach(tape.a, tape.b, marked)
-    return tape.inputs[~marked[tape.slots[tape.inputs]]].tolist()
+    unmarked: list[int] = tape.inputs[~marked[tape.slots[tape.inputs]]].tolist()
+    return unmarked
 
 
 def nonfinite(graph: Graph, tape: Tape, values: Array, gradients: Array) -> tuple[int | None, int | None]:
@@ -138,7 +139,7 @@ def nonfinite(graph: Graph, tape: Tape, values: Array, gradients: Array) -> tupl
     bad_value = ~np.isfinite(values)
     bad_gradient = ~np.isfinite(gradients)
     bad_gradient[tape.constants] = False
-    born = []
+    born: list[int | None] = []
     for bad, last in ((bad_value, False), (bad_gradient, True)):
         if not bad.any():
             born.append(None)
@@ -194,7 +195,10 @@ def batch(
     (rows,) = lengths
     base = bind(graph, tape, {node: 0.0 if node in columns else float(inputs[node]) for node in inputs})  # type: ignore[arg-type]
     positions, weights = seeded(graph, outputs, seeds)
-    value_slots, gradient_slots = tape.slots[np.asarray(value_of, np.int64)], tape.slots[np.asarray(gradient_of, np.int64)]
+    value_slots, gradient_slots = (
+        tape.slots[np.asarray(value_of, np.int64)],
+        tape.slots[np.asarray(gradient_of, np.int64)],
+    )
     work = _BlockWork(tape, base, {int(tape.slots[graph.position(node)]): column for node, column in columns.items()})
     seed_slots = tape.slots[positions]
     values, gradients = np.empty((len(value_slots), rows)), np.empty((len(gradient_slots), rows))
@@ -228,7 +232,7 @@ def batch(
     if row is not None:
         single = gradient(
             graph,
-            {node: float(value[row]) if node in columns else float(value) for node, value in inputs.items()},  # type: ignore[index,arg-type]
+            {node: float(value[row]) if node in columns else float(value) for node, value in inputs.items()},  # type: ignore[index]
             outputs=outputs,
             seeds=seeds,
             tape=tape,
@@ -253,7 +257,9 @@ class _BlockWork:
         self.tape, self.base, self.columns = tape, base, columns
         fits = _BLOCK_BYTES // (32 * tape.size)
         self.lanes = int(min(LANES, max(8, 1 << max(fits, 1).bit_length() - 1)))
-        self.leaves = np.concatenate([tape.slots[tape.inputs], tape.slots[tape.constants], np.arange(tape.rows, tape.size)])
+        self.leaves = np.concatenate(
+            [tape.slots[tape.inputs], tape.slots[tape.constants], np.arange(tape.rows, tape.size)]
+        )
 
     def block(self) -> _Block:
         return _Block(self)
@@ -318,7 +324,7 @@ def jvp(
 
     Inputs that `tangents` does not name stand still.
     """
-    tape, v, l = _swept(graph, inputs, tape, checkpoint)  # noqa: E741
+    tape, v, l = _swept(graph, inputs, tape, checkpoint)
     t = np.zeros((tape.size, 1))
     for node, tangent in tangents.items():
         t[tape.slots[graph.position(node)]] = tangent
@@ -340,7 +346,7 @@ def jacobian(
 
     `wrt` defaults to all inputs in document order. By reverse sweeps or by forward ones, whichever are fewer.
     """
-    tape, v, l = _swept(graph, inputs, tape, checkpoint)  # noqa: E741
+    tape, v, l = _swept(graph, inputs, tape, checkpoint)
     rows = tape.slots[seeded(graph, outputs, None)[0]]
     columns = tape.slots[wrt_positions(graph, tape, wrt)]
     matrix = np.empty((len(rows), len(columns)))
@@ -369,7 +375,12 @@ class _SecondOrder:
     """One output's adjoints g (S,) and all second local derivatives h (R, 3) at the inputs, for any directions."""
 
     def __init__(
-        self, graph: Graph, inputs: Mapping[str, float] | None, output: str | None, tape: Tape | None, checkpoint: Checkpoint
+        self,
+        graph: Graph,
+        inputs: Mapping[str, float] | None,
+        output: str | None,
+        tape: Tape | None,
+        checkpoint: Checkpoint,
     ) -> None:
         self.tape, self.v, self.l = _swept(graph, inputs, tape, checkpoint)
         positions, _ = seeded(graph, None if output is None else [output], None)

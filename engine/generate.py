@@ -21,8 +21,6 @@ LINK = 255
 CONSTANT_SECOND = {"pow": 2 + len(OPERATIONS)}
 """Opcodes of variants whose second operand is a constant, so that its local derivative need not be computed."""
 
-SOURCES = ("operations.py", "primitives.py", "symbolic.py", "generate.py")
-
 _COMPARISONS = {"lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!="}
 
 
@@ -128,7 +126,9 @@ def _wide_function(operation: Operation) -> str:
         writer = _Writer(rules)
         stores = [f"ds[{place}] = {writer.text(rule)}" for place, rule in enumerate(rules)]
         loads = [f"{parameter} = xs[{place}]" for place, parameter in enumerate(operation.parameters)]
-        return head + indent("\n".join([*loads, f"y = {_value(operation)}", *writer.lines, *stores, "return y"]), "    ")
+        return head + indent(
+            "\n".join([*loads, f"y = {_value(operation)}", *writer.lines, *stores, "return y"]), "    "
+        )
     rule = parse(operation.derivatives[0])
     lines = [f"y = {operation.name}(xs, n)"]
     if rule == ("prod", name("others")):
@@ -145,7 +145,12 @@ def _wide_function(operation: Operation) -> str:
     else:
         rule, totals = _without_totals(rule)
         for variable, term in totals.items():
-            lines += [f"{variable} = 0.0", "for i in range(n):", "    x = xs[i]", f"    {variable} += {_Writer([term]).text(term)}"]
+            lines += [
+                f"{variable} = 0.0",
+                "for i in range(n):",
+                "    x = xs[i]",
+                f"    {variable} += {_Writer([term]).text(term)}",
+            ]
         lines += ["for i in range(n):", "    x = xs[i]", f"    ds[i] = {_Writer([rule]).text(rule)}"]
     return head + indent("\n".join([*lines, "return y"]), "    ")
 
@@ -187,7 +192,10 @@ def _wide_tangent(operation: Operation) -> str | None:
         ]
         return head + indent("\n".join(lines), "    ")
     rule, totals = _without_totals(rule)
-    assert all(derivative(term, {"x": ONE, "y": ONE}) == ZERO for term in totals.values())
+    # What a sum over all operands adds up is piecewise constant in every operation so far; else the tangent would
+    # need the sum of the terms' tangents too.
+    if not all(derivative(term, {"x": ONE, "y": ONE}) == ZERO for term in totals.values()):
+        raise NotImplementedError(f"the second derivatives of {operation.name}")
     moved = derivative(rule, {"x": name("tx"), "y": name("ty")})
     if totals or moved == ZERO:
         return None
@@ -208,7 +216,11 @@ def _switch(cases: Iterable[tuple[int, str]]) -> str:
 def _cases() -> list[tuple[int, Operation, bool]]:
     """(opcode, operation, whether the second local derivative is wanted) of all rows that compute."""
     rows = [(code, operation, True) for code, operation in enumerate(OPERATIONS, 2)]
-    rows += [(CONSTANT_SECOND[operation.name], operation, False) for operation in OPERATIONS if operation.name in CONSTANT_SECOND]
+    rows += [
+        (CONSTANT_SECOND[operation.name], operation, False)
+        for operation in OPERATIONS
+        if operation.name in CONSTANT_SECOND
+    ]
     return rows
 
 
@@ -337,11 +349,8 @@ _HEADER = '''"""The loops that know the operations. Written by `python -m engine
 A tape's row i has opcode ops[i], operands v[a[i]] and v[b[i]], value v[i] and local derivatives l[i]. The last place
 of v stands in for an operand that is not there. Operands beyond two sit in the rows before, of opcode {link}.
 
-Made from sources with the digest {digest}
+Uses primitives.py with the digest {digest}
 """
-
-# ruff: noqa: E501, F403, F405, RET, SIM, PIE, A001, C901
-# fmt: off
 
 from __future__ import annotations
 
@@ -565,8 +574,11 @@ def dense_tangent(op: int, xs: Any, n: int, y: float, ts: Any, ty: float, ds: An
 def source() -> str:
     """The text of rules.py."""
     here = Path(__file__).parent
-    digest = hashlib.sha256(b"".join((here / file).read_bytes() for file in SOURCES)).hexdigest()
-    tangents = {operation.name: text for operation in OPERATIONS if operation.variadic and (text := _wide_tangent(operation))}
+    # Compiled code is cached by this file's text alone, yet the primitives are compiled into it.
+    digest = hashlib.sha256((here / "primitives.py").read_bytes()).hexdigest()
+    tangents = {
+        operation.name: text for operation in OPERATIONS if operation.variadic and (text := _wide_tangent(operation))
+    }
     dense = ", ".join(str(code) for code, operation in enumerate(OPERATIONS, 2) if operation.name in tangents)
     header = _HEADER.format(link=LINK, digest=digest, pow_constant=CONSTANT_SECOND["pow"], dense=dense)
     wide = [_wide_function(operation) for operation in OPERATIONS if is_wide(operation)]

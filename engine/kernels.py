@@ -57,8 +57,8 @@ _POW_CONSTANT = CONSTANT_SECOND["pow"]
 def apply(opcode: int, inputs: Sequence[float]) -> float:
     """The value of one operation, the same bits as on a tape."""
     if opcode in _WIDE:
-        return wide_value(opcode, np.array(inputs, np.float64), np.empty(len(inputs)))  # type: ignore[no-any-return]
-    return narrow_value(opcode, inputs[0], inputs[-1])  # type: ignore[no-any-return]
+        return wide_value(opcode, np.array(inputs, np.float64), np.empty(len(inputs)))
+    return narrow_value(opcode, inputs[0], inputs[-1])
 
 
 def _frozen(dtype: Any) -> Any:
@@ -116,7 +116,7 @@ def assemble(
 
 
 @compiled("void(uint32[::1], uint32[::1], float64[:, ::1], float64[::1], int64, int64)")
-def backward(a: Any, b: Any, l: Any, g: Any, start: int, stop: int) -> None:  # noqa: E741
+def backward(a: Any, b: Any, l: Any, g: Any, start: int, stop: int) -> None:
     """The chain rule over rows stop-1 down to start: adds to g (S,) what each row's adjoint hands on."""
     for i in range(stop - 1, start - 1, -1):
         upstream = g[i]
@@ -133,7 +133,7 @@ def backward(a: Any, b: Any, l: Any, g: Any, start: int, stop: int) -> None:  # 
 
 
 @compiled("void(uint32[::1], uint32[::1], float64[:, :, ::1], float64[:, ::1], int64)")
-def backward_block(a: Any, b: Any, l: Any, g: Any, lanes: int) -> None:  # noqa: E741
+def backward_block(a: Any, b: Any, l: Any, g: Any, lanes: int) -> None:
     """As backward, for a block of independent rows: l is (R, 2, lanes), g is (S, lanes)."""
     none = g.shape[0] - 1
     for i in range(a.size - 1, -1, -1):
@@ -148,7 +148,7 @@ def backward_block(a: Any, b: Any, l: Any, g: Any, lanes: int) -> None:  # noqa:
 
 
 @compiled("void(uint32[::1], uint32[::1], float64[:, ::1], float64[:, ::1])")
-def adjoints(a: Any, b: Any, l: Any, g: Any) -> None:  # noqa: E741
+def adjoints(a: Any, b: Any, l: Any, g: Any) -> None:
     """As backward, for several seeds at once over the same local derivatives: g is (S, seeds)."""
     none = g.shape[0] - 1
     seeds = g.shape[1]
@@ -164,7 +164,7 @@ def adjoints(a: Any, b: Any, l: Any, g: Any) -> None:  # noqa: E741
 
 
 @compiled("void(uint32[::1], uint32[::1], float64[:, ::1], float64[:, ::1])")
-def tangents(a: Any, b: Any, l: Any, t: Any) -> None:  # noqa: E741
+def tangents(a: Any, b: Any, l: Any, t: Any) -> None:
     """Carries tangents t (S, directions) forward; those of the leaves, and zeros elsewhere, come in."""
     none = t.shape[0] - 1
     directions = t.shape[1]
@@ -183,9 +183,7 @@ def tangents(a: Any, b: Any, l: Any, t: Any) -> None:  # noqa: E741
     "void(uint8[::1], uint32[::1], uint32[::1], float64[::1], float64[:, ::1], float64[:, ::1], float64[::1],"
     "float64[:, ::1], float64[:, ::1], float64[:, ::1])"
 )
-def second_adjoints(
-    ops: Any, a: Any, b: Any, v: Any, l: Any, h: Any, g: Any, t: Any, gt: Any, scratch: Any  # noqa: E741
-) -> None:
+def second_adjoints(ops: Any, a: Any, b: Any, v: Any, l: Any, h: Any, g: Any, t: Any, gt: Any, scratch: Any) -> None:
     """The tangents gt (S, directions) of the adjoints g (S,) along t (S, directions): forward over reverse.
 
     v, l and h are the rows' values, local derivatives and second derivatives; scratch (4, n) has room for the n

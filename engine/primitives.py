@@ -13,8 +13,6 @@ import numpy as np
 
 from engine.jit import inlined
 
-# ruff: noqa: A001
-
 
 @inlined
 def chain(local: float, gradient: float) -> float:
@@ -44,7 +42,7 @@ def exp(x: float) -> float:
 
 @inlined
 def exp2(x: float) -> float:
-    return np.exp2(x)  # type: ignore[no-any-return]
+    return np.exp2(x)
 
 
 @inlined
@@ -218,17 +216,17 @@ def silu(x: float) -> float:
 
 @inlined
 def floor(x: float) -> float:
-    return np.floor(x)  # type: ignore[no-any-return]
+    return np.floor(x)
 
 
 @inlined
 def ceil(x: float) -> float:
-    return np.ceil(x)  # type: ignore[no-any-return]
+    return np.ceil(x)
 
 
 @inlined
 def round(x: float) -> float:
-    return np.rint(x)  # type: ignore[no-any-return]
+    return np.rint(x)
 
 
 @inlined

@@ -3,11 +3,8 @@
 A tape's row i has opcode ops[i], operands v[a[i]] and v[b[i]], value v[i] and local derivatives l[i]. The last place
 of v stands in for an operand that is not there. Operands beyond two sit in the rows before, of opcode 255.
 
-Made from sources with the digest 7c6065604f5fb73e2d7a3cdf81256344885ff89fe519b97882642dd043b166e8
+Uses primitives.py with the digest 3e533665195d16368f963804e47822e80696490724f04ed3e2a14c9e717d3dd9
 """
-
-# ruff: noqa: E501, F403, F405, RET, SIM, PIE, A001, C901
-# fmt: off
 
 from __future__ import annotations
 

@@ -59,12 +59,13 @@ def parse(text: str) -> Expression:
                 return (find(function).name, *map(read, arguments))
         raise ValueError(f"not a rule: {ast.unparse(node)} in {text!r}")
 
-    *assignments, last = ast.parse(text).body
-    for statement in assignments:
-        assert isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name)
-        assigned[statement.targets[0].id] = read(statement.value)
-    assert isinstance(last, ast.Expr)
-    return read(last.value)
+    for statement in ast.parse(text).body:
+        match statement:
+            case ast.Assign(targets=[ast.Name(id=assigned_name)], value=value):
+                assigned[assigned_name] = read(value)
+            case ast.Expr(value=value):
+                return read(value)
+    raise ValueError(f"not a rule: {text!r}")
 
 
 def substitute(expression: Expression, values: Mapping[str, Expression]) -> Expression:
@@ -133,4 +134,3 @@ def second_derivatives(operation: Operation) -> dict[tuple[int, int], Expression
         for j in range(len(rules))
         for i in range(j + 1)
     }
-

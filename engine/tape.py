@@ -80,10 +80,10 @@ class Tape:
     def positions_of(self, slots: NDArray[np.uint32]) -> list[int]:
         """The nodes' positions, in document order, from their slots."""
         if self.in_place:
-            return slots.tolist()
+            return [int(slot) for slot in slots]
         nodes = np.zeros(self.rows, bool)
         nodes[slots] = True
-        return np.flatnonzero(nodes[self.slots]).tolist()
+        return [int(position) for position in np.flatnonzero(nodes[self.slots])]
 
     def forward(self, v: NDArray[np.float64], checkpoint: Callable[[], None]) -> NDArray[np.float64]:
         """Completes the values v (S,) from the leaves' and answers the local derivatives (R, 2).
@@ -95,7 +95,7 @@ class Tape:
         self._runs += 1
         if self._runs == 2:
             self._regroup()
-        l = np.empty((self.rows, 2))  # noqa: E741
+        l = np.empty((self.rows, 2))
         if self._groups is not None:
             checkpoint()
             rows, ops, starts = self._groups
@@ -108,7 +108,7 @@ class Tape:
 
     def backward(
         self,
-        l: NDArray[np.float64],  # noqa: E741
+        l: NDArray[np.float64],
         seed_slots: NDArray[np.uint32],
         seeds: NDArray[np.float64],
         checkpoint: Callable[[], None],
