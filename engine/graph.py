@@ -1,0 +1,152 @@
+"""The computation graph: immutable, checked, with an evaluation order; document <-> Graph."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine import encoding
+from engine.errors import GraphError
+from engine.operations import NAMES
+from engine.ordering import evaluation_order
+
+__all__ = ["Graph", "GraphError"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Graph:
+    """A checked computation graph of n nodes, as read-only arrays in document order.
+
+    ops: uint8[n], opcodes (`NAMES[opcode]` is the operation's canonical name).
+    offsets: uint32[n + 1] and operands: int32[m]; node i has the inputs operands[offsets[i]:offsets[i + 1]]:
+        a value >= 0 is a node's position, a value < 0 stands for the number literals[-1 - value].
+    literals: float64[k], one per occurrence, in the order of the operands.
+    data: float64[n], 0.0 where absent, and has_data: bool[n].
+    outputs: int32[o], positions.
+    order: int32[n], positions in evaluation order; None when document order is one.
+    labels: position -> label, only where the document gave one.
+    given_ids: the ids, or None when every id is its node's position as text.
+    """
+
+    name: str | None
+    given_ids: list[str] | None
+    labels: Mapping[int, str]
+    ops: NDArray[np.uint8]
+    offsets: NDArray[np.uint32]
+    operands: NDArray[np.int32]
+    literals: NDArray[np.float64]
+    data: NDArray[np.float64]
+    has_data: NDArray[np.bool_]
+    outputs: NDArray[np.int32]
+    order: NDArray[np.int32] | None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "labels", MappingProxyType(self.labels))
+        for field in vars(self).values():
+            if isinstance(field, np.ndarray):
+                field.setflags(write=False)
+
+    @classmethod
+    def from_document(cls, document: object, *, pointer: str = "", max_nodes: int | None = None) -> Graph:
+        """The graph of a document in any of its three forms: nodes, columns or expression.
+
+        Takes what a JSON parser makes of it. Raises GraphError with every error, `pointer` before each of
+        their pointers.
+        """
+        from engine.document import read_document
+
+        return read_document(document, pointer, max_nodes)
+
+    def to_document(self) -> dict[str, Any]:
+        """The node document, with canonical operation names and with its outputs."""
+        from engine.document import write_nodes
+
+        return write_nodes(self)
+
+    def to_columns(self) -> dict[str, Any]:
+        """The column document; a number literal among its inputs is written {"constant": number}."""
+        from engine.document import write_columns
+
+        return write_columns(self)
+
+    @classmethod
+    def assemble(
+        cls,
+        *,
+        name: str | None,
+        ids: list[str] | None,
+        labels: Mapping[int, str],
+        ops: NDArray[np.uint8],
+        offsets: NDArray[np.uint32],
+        operands: NDArray[np.int32],
+        literals: NDArray[np.float64],
+        data: NDArray[np.float64],
+        has_data: NDArray[np.bool_],
+        outputs: NDArray[np.int32],
+    ) -> Graph:
+        """The graph of checked parts, sorted; a cycle is a ValueError.
+
+        Brings what has several spellings to one: ids that are the positions to none, every NaN to the same.
+        """
+        if ids is not None and ids[0] == "0" and ids == [str(position) for position in range(len(ids))]:
+            ids = None
+        data[np.isnan(data)] = np.nan
+        order = evaluation_order(offsets, operands)
+        return cls(name, ids, labels, ops, offsets, operands, literals, data, has_data, outputs, order)
+
+    @classmethod
+    def from_bytes(cls, stored: bytes) -> Graph:
+        """The graph that `to_bytes` wrote, taken on trust: nothing is checked or sorted."""
+        return cls(**encoding.decode(stored))
+
+    def to_bytes(self) -> bytes:
+        """The graph for storage, evaluation order included; see docs/storage-format.md."""
+        return encoding.encode(self) + encoding.encode_order(self)
+
+    @cached_property
+    def id(self) -> str:
+        """The SHA-256, in hex, of the canonical encoding (see `engine.encoding`).
+
+        Equal for equal documents whatever form they came in, and on every machine.
+        """
+        return hashlib.sha256(encoding.encode(self)).hexdigest()
+
+    @cached_property
+    def ids(self) -> list[str]:
+        """The nodes' ids."""
+        return [str(position) for position in range(len(self))] if self.given_ids is None else self.given_ids
+
+    @cached_property
+    def positions(self) -> Mapping[str, int]:
+        """The nodes' positions by id."""
+        return MappingProxyType(dict(zip(self.ids, range(len(self)), strict=True)))
+
+    def position(self, node: str) -> int:
+        """The position of a node by its id; an unknown id is a KeyError."""
+        return self.positions[node]
+
+    def inputs(self, position: int) -> list[int | float]:
+        """The inputs of a node: positions of nodes (int) and literal numbers (float)."""
+        operands = self.operands[self.offsets[position] : self.offsets[position + 1]].tolist()
+        return [operand if operand >= 0 else float(self.literals[-1 - operand]) for operand in operands]
+
+    def __len__(self) -> int:
+        return int(self.ops.size)
+
+    def __eq__(self, other: object) -> bool:
+        return self.id == other.id if isinstance(other, Graph) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
+    def __repr__(self) -> str:
+        name = f" {self.name!r}" if self.name is not None else ""
+        outputs = ", ".join(f"{self.ids[k]} = {NAMES[self.ops[k]]}" for k in self.outputs[:3].tolist())
+        return f"<Graph{name}: {len(self)} nodes, outputs {outputs}{', …' if self.outputs.size > 3 else ''}>"
