@@ -1,0 +1,144 @@
+"""Settings: read once from the environment, checked before anything starts."""
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+PREFIX = "CHAINRULE_"
+
+
+class ConfigError(ValueError):
+    """One or more settings are unusable; the message has one sentence for each."""
+
+
+def _setting(default: int | str, meaning: str, *, least: int = 0, most: int = 2**63 - 1) -> Any:
+    return field(default=default, metadata={"meaning": meaning, "least": least, "most": most})
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything that can be set; each field is the variable CHAINRULE_<FIELD IN CAPITALS>."""
+
+    database_url: str = _setting(
+        "sqlite:///chainrule.sqlite3",
+        "Where graphs and runs live: sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME.",
+    )
+    host: str = _setting("127.0.0.1", "Address that `chainrule serve` listens on.")
+    port: int = _setting(8000, "Port that `chainrule serve` listens on.", least=1, most=65535)
+    workers: int = _setting(1, "Server processes; they share one database.", least=1, most=256)
+    threads: int = _setting(4, "Requests that one server process works on at a time.", least=1, most=256)
+    max_body_bytes: int = _setting(64 * 2**20, "Largest accepted request body, in bytes.", least=1024)
+    max_nodes: int = _setting(1_000_000, "Most nodes that a graph may have.", least=1)
+    graph_cache_nodes: int = _setting(
+        2_000_000, "Nodes of recently used stored graphs that each process keeps ready; 0 keeps none."
+    )
+    database_timeout_seconds: int = _setting(
+        10,
+        "How long a request waits for the database (a lock, a connection) before it is answered 503.",
+        least=1,
+        most=3600,
+    )
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str] = os.environ) -> "Config":
+        """Read the settings, raising ConfigError with a sentence for each bad one."""
+        given: dict[str, int | str] = {}
+        mistakes = []
+        for setting in settings():
+            text = environ.get(setting.variable)
+            if text is None:
+                continue
+            try:
+                given[setting.name] = setting.read(text)
+            except ValueError as mistake:
+                mistakes.append(f"{setting.variable} {mistake}.")
+        if mistakes:
+            raise ConfigError("\n".join(mistakes))
+        return cls(**given)  # type: ignore[arg-type]  # each value was read as its field's type
+
+    def shown(self) -> Iterator[tuple[str, str]]:
+        """Yield each variable with its value, passwords masked."""
+        for setting in settings():
+            value = getattr(self, setting.name)
+            yield setting.variable, mask(value) if setting.name == "database_url" else str(value)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One row of the table of settings."""
+
+    name: str
+    type: type
+    default: int | str
+    meaning: str
+    least: int
+    most: int
+
+    @property
+    def variable(self) -> str:
+        """The environment variable that sets it."""
+        return PREFIX + self.name.upper()
+
+    def read(self, text: str) -> int | str:
+        """Turn the variable's text into a value; ValueError says what is wrong with it."""
+        if self.name == "database_url":
+            return _read_database_url(text)
+        if self.type is int:
+            return self._read_integer(text)
+        if not text.strip():
+            raise ValueError("is empty")
+        return text
+
+    def _read_integer(self, text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            raise ValueError(f"is {text!r}, which is not a whole number") from None
+        if number < self.least:
+            raise ValueError(f"is {number}, but must be at least {self.least}")
+        if number > self.most:
+            raise ValueError(f"is {number}, but must be at most {self.most}")
+        return number
+
+
+def settings() -> tuple[Setting, ...]:
+    """Return the table of settings: one row for each field of Config, in order."""
+    return tuple(
+        Setting(each.name, each.type, each.default, **each.metadata)  # type: ignore[arg-type]
+        for each in fields(Config)
+    )
+
+
+def mask(database_url: str) -> str:
+    """Show a database URL without its passwords."""
+    url = make_url(database_url)
+    hidden = {name: "***" for name in url.query if "password" in name.lower()}
+    return url.update_query_dict(hidden).render_as_string(hide_password=True)
+
+
+def _read_database_url(text: str) -> str:
+    # The text itself stays out of every message: it may hold a password.
+    if text.startswith("postgres://"):  # what hosting platforms hand out; SQLAlchemy wants the full name
+        text = "postgresql" + text.removeprefix("postgres")
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError):
+        raise ValueError("is not a database URL such as sqlite:///chainrule.sqlite3") from None
+    if url.get_backend_name() == "sqlite":
+        _check_sqlite(url)
+    elif url.get_backend_name() != "postgresql":
+        raise ValueError(f"names the database {url.get_backend_name()!r}: choose sqlite or postgresql")
+    elif url.drivername not in ("postgresql", "postgresql+psycopg"):
+        raise ValueError(f"names the driver {url.drivername!r}: choose postgresql or postgresql+psycopg")
+    return text
+
+
+def _check_sqlite(url: URL) -> None:
+    if url.drivername not in ("sqlite", "sqlite+pysqlite"):
+        raise ValueError(f"names the driver {url.drivername!r}: choose sqlite")
+    if url.database in (None, "", ":memory:") or str(url.database).startswith("file:"):
+        raise ValueError("names no SQLite file: runs must outlive the process, as in sqlite:///chainrule.sqlite3")
