@@ -1,0 +1,1 @@
+"""Where graphs and runs are kept."""

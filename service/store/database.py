@@ -1,0 +1,100 @@
+"""One database, two ways in: `reading` and `writing`."""
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from service.errors import Unavailable
+
+
+class Database:
+    """Short transactions on SQLite or PostgreSQL.
+
+    Whatever keeps the database from answering (down, full, locked for too long, no free connection) comes
+    out as Unavailable; constraint violations come out as SQLAlchemy's IntegrityError.
+    """
+
+    def __init__(self, url: str, *, connections: int = 5, timeout_seconds: int = 10) -> None:
+        self.url = make_url(url)
+        self.embedded = self.url.get_backend_name() == "sqlite"
+        self.engine = self._connect(connections, timeout_seconds)
+        if self.embedded:
+            self._writer: Engine = self.engine.execution_options(immediate=True)
+            self._reader: Engine = self.engine
+        else:
+            self._writer = self.engine
+            # A single statement needs no BEGIN and no ROLLBACK around it: one round trip instead of three.
+            self._reader = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+
+    def _connect(self, connections: int, timeout_seconds: int) -> Engine:
+        common: dict[str, Any] = {
+            "json_serializer": lambda document: orjson.dumps(document).decode(),
+            "json_deserializer": orjson.loads,
+            "pool_size": connections,
+            "max_overflow": 0,
+            "pool_timeout": timeout_seconds,
+        }
+        if self.embedded:
+            engine = create_engine(self.url, connect_args={"timeout": timeout_seconds}, **common)
+            event.listen(engine, "connect", _prepare_sqlite)
+            event.listen(engine, "begin", _begin_sqlite)
+            return engine
+        return create_engine(
+            self.url,
+            connect_args={"connect_timeout": timeout_seconds},
+            # A server that was restarted leaves dead connections in the pool; find out before using one.
+            pool_pre_ping=True,
+            **common,
+        )
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Give a connection for one SELECT; on PostgreSQL, two see two snapshots."""
+        with _translated(), self._reader.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """Give a connection in a transaction that is on disk when the block ends, or never was."""
+        with _translated(), self._writer.begin() as connection:
+            yield connection
+
+    def use_write_ahead_log(self) -> None:
+        """Let a SQLite file's readers and its writer work side by side; the file itself remembers it."""
+        with _translated(), contextlib.closing(self.engine.raw_connection()) as connection:
+            connection.cursor().execute("PRAGMA journal_mode = WAL")
+
+    def close(self) -> None:
+        """Close the pool's connections."""
+        self.engine.dispose()
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except (OperationalError, InterfaceError, PoolTimeout) as error:
+        raise Unavailable("The database does not answer; nothing was stored. Try again.") from error
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
+    # The driver must not open transactions by itself: _begin_sqlite does, and says which kind.
+    connection.isolation_level = None
+    connection.execute("PRAGMA foreign_keys = ON")
+    # FULL waits for the disk at each commit, so that an acknowledged run survives a power cut as well as
+    # kill -9. In WAL mode NORMAL would survive the second only.
+    connection.execute("PRAGMA synchronous = FULL")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A writer takes its lock at once and waits for it (busy timeout). A deferred transaction that has read
+    # before it writes would fail with "database is locked" instead: its snapshot is stale by then.
+    immediate = connection.get_execution_options().get("immediate", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")

@@ -1,0 +1,59 @@
+"""Statements about graphs; every one is confined to its owner's."""
+
+from datetime import datetime
+
+from sqlalchemy import Connection, delete, exists, select, tuple_
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+from engine.graph import Graph
+from service.records import GraphSummary
+from service.store.tables import GraphRow, RunRow
+
+
+def add(connection: Connection, owner: str, graph: Graph, created_at: datetime) -> bool:
+    """Store a graph unless it is there already; return whether it was new."""
+    # SQLAlchemy has no dialect-neutral ON CONFLICT; the two spell this one alike.
+    insert = sqlite_insert if connection.dialect.name == "sqlite" else postgresql_insert
+    statement = insert(GraphRow).on_conflict_do_nothing(index_elements=["owner", "id"])
+    row = {
+        "owner": owner,
+        "id": graph.id,
+        "created_at": created_at,
+        "name": graph.name,
+        "node_count": len(graph.ids),
+        "document": graph.to_bytes(),
+    }
+    return connection.execute(statement, row).rowcount == 1
+
+
+def created_at(connection: Connection, owner: str, graph_id: str) -> datetime | None:
+    """Return when the owner stored that graph, or None if they have not."""
+    statement = select(GraphRow.created_at).where(GraphRow.owner == owner, GraphRow.id == graph_id)
+    return connection.execute(statement).scalar_one_or_none()
+
+
+def load(connection: Connection, owner: str, graph_id: str) -> tuple[Graph, datetime] | None:
+    """Return a stored graph and when it was stored, or None."""
+    statement = select(GraphRow.document, GraphRow.created_at)
+    statement = statement.where(GraphRow.owner == owner, GraphRow.id == graph_id)
+    row = connection.execute(statement).one_or_none()
+    return None if row is None else (Graph.from_bytes(row.document), row.created_at)
+
+
+def page(connection: Connection, owner: str, *, after: tuple[datetime, str] | None, limit: int) -> list[GraphSummary]:
+    """Return up to `limit` graphs, newest first, from after the one with the key (created_at, id)."""
+    key = (GraphRow.created_at, GraphRow.id)
+    statement = select(GraphRow.id, GraphRow.created_at, GraphRow.name, GraphRow.node_count)
+    statement = statement.where(GraphRow.owner == owner)
+    if after is not None:
+        statement = statement.where(tuple_(*key) < after)
+    statement = statement.order_by(*(column.desc() for column in key)).limit(limit)
+    return [GraphSummary(*row) for row in connection.execute(statement)]
+
+
+def remove(connection: Connection, owner: str, graph_id: str) -> bool:
+    """Delete a graph that no run refers to; return whether it is gone. A foreign key backs the check."""
+    used = exists().where(RunRow.owner == owner, RunRow.graph_id == graph_id)
+    statement = delete(GraphRow).where(GraphRow.owner == owner, GraphRow.id == graph_id, ~used)
+    return connection.execute(statement).rowcount == 1

@@ -1,0 +1,102 @@
+"""The tables, the same on SQLite and PostgreSQL; migrations/ makes them, a test compares the two."""
+
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    JSON,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    LargeBinary,
+    MetaData,
+    String,
+    TypeDecorator,
+    Uuid,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+
+class Moment(TypeDecorator[datetime]):
+    """A point in time to the microsecond: timestamptz on PostgreSQL, ISO text in UTC on SQLite."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Hand UTC to the driver: SQLite drops the offset."""
+        return value if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Return an aware datetime in UTC."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Table(DeclarativeBase):
+    """What every table shares: names for constraints, so that migrations can speak of them."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {datetime: Moment(), UUID: Uuid(), bytes: LargeBinary()}  # noqa: RUF012
+
+
+class GraphRow(Table):
+    """A graph document, once per owner however often it is posted."""
+
+    __tablename__ = "graphs"
+
+    owner: Mapped[str] = mapped_column(String(128), primary_key=True)
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)  # the content hash
+    created_at: Mapped[datetime]
+    name: Mapped[str | None]
+    node_count: Mapped[int]
+    # Last, so that SQLite lists graphs without reading the documents' overflow pages.
+    document: Mapped[bytes]
+
+    __table_args__ = (Index(None, "owner", "created_at", "id"),)
+
+
+class RunRow(Table):
+    """One computation: what was asked, when, and what there is to say about it besides numbers."""
+
+    __tablename__ = "runs"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)  # version 7: in order of creation
+    owner: Mapped[str] = mapped_column(String(128))
+    graph_id: Mapped[str] = mapped_column(String(64))
+    kind: Mapped[str] = mapped_column(String(16))
+    state: Mapped[str] = mapped_column(String(16))
+    created_at: Mapped[datetime]
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+    options: Mapped[dict[str, Any]] = mapped_column(JSON)
+    findings: Mapped[dict[str, Any]] = mapped_column(JSON)
+    error: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+
+    __table_args__ = (
+        ForeignKeyConstraint(["owner", "graph_id"], ["graphs.owner", "graphs.id"], ondelete="RESTRICT"),
+        Index(None, "owner", "id"),
+        Index(None, "owner", "graph_id", "id"),
+    )
+
+
+class RunArrayRow(Table):
+    """The numbers of a run, by name: float64, little-endian, in rows; see docs/storage-format.md."""
+
+    __tablename__ = "run_arrays"
+
+    run_id: Mapped[UUID] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
+    name: Mapped[str] = mapped_column(String(32), primary_key=True)
+    shape: Mapped[list[int]] = mapped_column(JSON)
+    data: Mapped[bytes]
