@@ -1,0 +1,43 @@
+"""What a kind of run is."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from engine.graph import Graph
+from service.errors import FieldError
+from service.records import Arrays, Run
+
+Options = Mapping[str, Any]
+
+
+class Form(StrEnum):
+    """How an answer spells what belongs to nodes: mappings by id, or arrays in document order."""
+
+    NODES = "nodes"
+    COLUMNS = "columns"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a computation found: arrays to store as blobs, and JSON to store beside them."""
+
+    arrays: Arrays
+    findings: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of run.
+
+    `fields` names the request fields it takes besides those of every run (graph, graph_id, kind, store).
+    `check` returns what is wrong with well-typed options on that graph. `compute` may rely on the options
+    being right. `answer` returns the members of the answer between `finished_at` and `error`, in order.
+    """
+
+    name: str
+    fields: frozenset[str]
+    check: Callable[[Graph, Options], list[FieldError]]
+    compute: Callable[[Graph, Options], Outcome]
+    answer: Callable[[Graph, Run, Form], dict[str, Any]]

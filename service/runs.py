@@ -1,0 +1,181 @@
+"""Use cases about runs: compute and store one, find it, list them, delete one."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.exc import IntegrityError
+
+from engine.graph import Graph
+from service import wire
+from service.errors import FieldError, InvalidRequest, NotFound
+from service.graphs import Graphs, build
+from service.identifiers import parse_run_id, run_id
+from service.kinds import KINDS, Form
+from service.paging import Page, make_token, read_token
+from service.records import Run, RunSummary
+from service.store import graphs as graph_statements
+from service.store import runs as statements
+from service.store.database import Database
+
+_LISTING = "runs"
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """A request as far as it can be understood without its graph.
+
+    `errors` is what is wrong so far: it is reported together with what the graph shows to be wrong.
+    """
+
+    kind: str | None
+    graph: object = None
+    graph_id: str | None = None
+    store: bool = True
+    options: Mapping[str, Any] = field(default_factory=dict)
+    errors: tuple[FieldError, ...] = ()
+
+
+class Runs:
+    """Every owner's runs."""
+
+    def __init__(self, database: Database, graphs: Graphs, *, max_nodes: int) -> None:
+        self._database = database
+        self._graphs = graphs
+        self._max_nodes = max_nodes
+
+    def create(self, owner: str, request: RunRequest) -> tuple[Run, Graph]:
+        """Compute a run and, unless `store` is false, store it; InvalidRequest lists all that is wrong."""
+        created_at = datetime.now(UTC)
+        graph = self._graph(owner, request)
+        run = perform(request, graph, created_at)
+        if request.store:
+            run = replace(run, id=run_id(created_at))
+            self._save(owner, run, graph if request.graph_id is None else None)
+        return run, graph
+
+    def _graph(self, owner: str, request: RunRequest) -> Graph:
+        if request.graph_id is None:
+            return inline_graph(request, max_nodes=self._max_nodes)
+        if request.errors:  # they come first: nothing they say depends on what is stored
+            raise InvalidRequest(request.errors)
+        return self._graphs.find(owner, request.graph_id).graph
+
+    def _save(self, owner: str, run: Run, graph: Graph | None) -> None:
+        # Someone may delete the very graph between the two statements; then the foreign key objects. An
+        # inline graph is simply stored again.
+        for _ in range(3):
+            try:
+                with self._database.writing() as connection:
+                    if graph is not None:
+                        graph_statements.add(connection, owner, graph, run.created_at)
+                    statements.add(connection, owner, run)
+            except IntegrityError:
+                if graph is None:
+                    break
+            else:
+                return
+        raise NotFound(f"Graph {run.graph_id} was deleted while the run was computed.")
+
+    def find(self, owner: str, text: str) -> tuple[Run, Graph]:
+        """Return a run and its graph; NotFound if the owner has no run of that id."""
+        identifier = _parse(text)
+        with self._database.reading() as connection:
+            run = statements.load(connection, owner, identifier)
+        if run is None:
+            raise _not_found(text)
+        return run, self._graphs.of_run(owner, run.graph_id)
+
+    def page(
+        self, owner: str, filters: Mapping[str, Any], *, page_size: int, page_token: str | None
+    ) -> Page[RunSummary]:
+        """Return one page of the owner's runs, newest first; filters as in store.runs.page."""
+        spelled = {name: str(value) for name, value in filters.items()}
+        after = None if page_token is None else UUID(read_token(page_token, _LISTING, spelled)[0])
+        with self._database.reading() as connection:
+            rows = statements.page(connection, owner, filters, after=after, limit=page_size + 1)
+        if len(rows) <= page_size:
+            return Page(rows, None)
+        return Page(rows[:page_size], make_token(_LISTING, spelled, [str(rows[page_size - 1].id)]))
+
+    def delete(self, owner: str, text: str) -> None:
+        """Delete a run; its graph stays."""
+        identifier = _parse(text)
+        with self._database.writing() as connection:
+            if not statements.remove(connection, owner, identifier):
+                raise _not_found(text)
+
+
+def inline_graph(request: RunRequest, *, max_nodes: int, pointer: str = "/graph") -> Graph:
+    """Return the graph that came with a request; InvalidRequest adds the request's errors to the graph's."""
+    if request.graph is None:
+        raise InvalidRequest(request.errors)
+    try:
+        return build(request.graph, pointer=pointer, max_nodes=max_nodes)
+    except InvalidRequest as error:
+        raise InvalidRequest([*request.errors, *error.errors], truncated=error.truncated) from None
+
+
+def perform(request: RunRequest, graph: Graph, created_at: datetime) -> Run:
+    """Check a request against its graph and compute it; a computation that breaks is a failed run."""
+    kind = KINDS.get(request.kind or "")
+    errors = [*request.errors, *(kind.check(graph, request.options) if kind else ())]
+    if errors or kind is None:
+        raise InvalidRequest(errors)
+    started_at = datetime.now(UTC)
+    run = Run(
+        id=None,
+        kind=kind.name,
+        state="succeeded",
+        graph_id=graph.id,
+        created_at=created_at,
+        started_at=started_at,
+        finished_at=None,
+        error=None,
+        options=wire.to_json(request.options),
+    )
+    try:
+        outcome = kind.compute(graph, request.options)
+    except Exception:
+        _log.exception("a run of kind %s on graph %s broke", kind.name, graph.id)
+        error = {"code": "INTERNAL", "detail": "The computation broke; the service's log says why."}
+        return replace(run, state="failed", finished_at=datetime.now(UTC), error=error)
+    return replace(run, finished_at=datetime.now(UTC), arrays=outcome.arrays, findings=outcome.findings)
+
+
+def summarise(run: RunSummary) -> dict[str, Any]:
+    """Return a run's row in a list."""
+    return {
+        "id": None if run.id is None else str(run.id),
+        "kind": run.kind,
+        "state": run.state,
+        "graph_id": run.graph_id,
+        "created_at": wire.timestamp(run.created_at),
+        "started_at": None if run.started_at is None else wire.timestamp(run.started_at),
+        "finished_at": None if run.finished_at is None else wire.timestamp(run.finished_at),
+        "error": run.error,
+    }
+
+
+def answer(run: Run, graph: Graph, form: Form) -> dict[str, Any]:
+    """Return what POST and GET show of a run; a run that is not stored has no id."""
+    members = summarise(run)
+    error = members.pop("error")
+    if run.id is None:
+        del members["id"]
+    return members | KINDS[run.kind].answer(graph, run, form) | {"error": error}
+
+
+def _parse(text: str) -> UUID:
+    identifier = parse_run_id(text)
+    if identifier is None:
+        raise _not_found(text)
+    return identifier
+
+
+def _not_found(text: str) -> NotFound:
+    return NotFound(f"There is no run {text!r:.80}.")
