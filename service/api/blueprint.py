@@ -1,0 +1,107 @@
+"""flask-smorest, mended: typed decorators, and an OpenAPI document that tells the truth about errors."""
+
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from typing import Any, TypeVar
+from urllib.parse import urlencode
+
+import flask_smorest
+from flask import Flask, Response, request
+from flask_smorest.utils import prepare_response
+from marshmallow import Schema
+
+from service import wire
+from service.api import problems
+from service.api.requests import JSON, Parser
+from service.schemas.errors import ProblemSchema
+
+View = TypeVar("View", bound=Callable[..., object])
+
+
+class Api(flask_smorest.Api):  # type: ignore[misc]
+    """The OpenAPI document; errors are documented as the problem documents they are."""
+
+    DEFAULT_ERROR_RESPONSE_NAME = None
+
+    def _register_error_handlers(self) -> None:
+        """Leave errors to service.api.problems."""
+
+    def _register_responses(self) -> None:
+        for status in HTTPStatus:
+            response: dict[str, Any] = {"description": status.phrase}
+            if status >= HTTPStatus.BAD_REQUEST:
+                response["schema"] = ProblemSchema
+            prepare_response(response, self.spec, problems.MEDIA_TYPE)
+            self.spec.components.response(status.name, response, lazy=True)
+
+
+class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
+    """A resource; every operation documents the errors that any of its kind can answer."""
+
+    ARGUMENTS_PARSER = Parser()
+
+    def __init__(self, name: str, import_name: str, **options: Any) -> None:
+        super().__init__(name, import_name, **options)
+        self._prepare_doc_cbks.append(_document_common_errors)
+
+    def route(self, rule: str, **options: Any) -> Callable[[View], View]:
+        """Register a view in the app and in the OpenAPI document."""
+        return super().route(rule, **options)  # type: ignore[no-any-return]
+
+    def body(self, schema: type[Schema], **options: Any) -> Callable[[View], View]:
+        """Pass the JSON body, read by the schema, to the view as its next argument."""
+        return super().arguments(schema, **options)  # type: ignore[no-any-return]
+
+    def query(self, schema: type[Schema]) -> Callable[[View], View]:
+        """Pass the query parameters, read by the schema, to the view as keyword arguments."""
+        decorate = super().arguments(schema, location="query", as_kwargs=True)
+
+        def decorator(view: View) -> View:
+            decorated: View = decorate(view)
+            decorated.query_parameters = frozenset(schema().load_fields)  # type: ignore[attr-defined]
+            return decorated
+
+        return decorator
+
+    def answers(self, status: HTTPStatus, schema: type[Schema] | None = None, **options: Any) -> Callable[[View], View]:
+        """Document a status that the view answers when all is well; views build their answers themselves."""
+        return super().alt_response(status, schema=schema, success=True, **options)  # type: ignore[no-any-return]
+
+    def fails(self, *statuses: HTTPStatus) -> Callable[[View], View]:
+        """Document errors that not every resource has."""
+
+        def decorator(view: View) -> View:
+            for status in statuses:
+                view = super(Blueprint, self).alt_response(status, status.name)(view)
+            return view
+
+        return decorator
+
+
+def _document_common_errors(
+    doc: dict[str, Any], doc_info: Mapping[str, Any], *, app: Flask, **_: object
+) -> dict[str, Any]:
+    statuses = [HTTPStatus.NOT_ACCEPTABLE, HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.INTERNAL_SERVER_ERROR]
+    if "requestBody" in doc:
+        statuses += [
+            HTTPStatus.BAD_REQUEST,
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        ]
+    for status in statuses:
+        doc["responses"].setdefault(status, status.name)
+    return doc
+
+
+def respond(document: object, status: HTTPStatus = HTTPStatus.OK, headers: Mapping[str, str] | None = None) -> Response:
+    """Return a JSON answer; the document must be JSON already (service.wire has the numbers)."""
+    return Response(wire.write(document), status, dict(headers or {}), content_type=JSON)
+
+
+def respond_page(rows: list[dict[str, Any]], next_page_token: str | None) -> Response:
+    """Return one page of a list, with a link to the next one."""
+    if next_page_token is None:
+        return respond({"items": rows})
+    query = request.args.to_dict() | {"page_token": next_page_token}
+    link = f'<{request.path}?{urlencode(query)}>; rel="next"'
+    return respond({"items": rows, "next_page_token": next_page_token}, headers={"Link": link})

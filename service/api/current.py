@@ -1,0 +1,33 @@
+"""What the current request works with."""
+
+from dataclasses import dataclass
+
+from flask import current_app
+
+from service.config import Config
+from service.graphs import Graphs
+from service.readiness import Readiness
+from service.runs import Runs
+from service.store.database import Database
+
+
+@dataclass(frozen=True)
+class Services:
+    """The use cases of one app, and what they stand on."""
+
+    config: Config
+    database: Database
+    readiness: Readiness
+    graphs: Graphs
+    runs: Runs
+
+
+def services() -> Services:
+    """Return the current app's."""
+    found: Services = current_app.extensions["chainrule"]
+    return found
+
+
+def owner() -> str:
+    """Return the name that graphs and runs of this request belong to; without keys, nobody's."""
+    return ""

@@ -1,0 +1,48 @@
+"""/v1/operations: the catalogue, straight from the engine's table."""
+
+from http import HTTPStatus
+from typing import Any
+
+from flask import Response
+
+from engine.operations import OPERATIONS, Operation, suggest
+from service.api.blueprint import Blueprint, respond
+from service.errors import NotFound
+from service.schemas.operations import OperationListSchema, OperationSchema
+
+blueprint = Blueprint("operations", __name__, url_prefix="/v1/operations", description="What nodes can compute.")
+
+_BY_NAME = {operation.name: operation for operation in OPERATIONS}
+
+
+@blueprint.route("", methods=["GET"])
+@blueprint.answers(HTTPStatus.OK, OperationListSchema)
+def list_operations() -> Response:
+    """List every operation; the catalogue comes whole."""
+    return respond({"items": [_show(operation) for operation in OPERATIONS]})
+
+
+@blueprint.route("/<name>", methods=["GET"])
+@blueprint.answers(HTTPStatus.OK, OperationSchema)
+@blueprint.fails(HTTPStatus.NOT_FOUND)
+def show_operation(name: str) -> Response:
+    """Show one operation, by its canonical name."""
+    operation = _BY_NAME.get(name)
+    if operation is None:
+        near = suggest(name)
+        hint = f" Did you mean {near}?" if near else ""
+        raise NotFound(f"There is no operation {name!r:.80}.{hint}")
+    return respond(_show(operation))
+
+
+def _show(operation: Operation) -> dict[str, Any]:
+    return {
+        "name": operation.name,
+        "aliases": list(operation.aliases),
+        "arity": {"min": operation.min_inputs, "max": operation.max_inputs},
+        "summary": operation.summary,
+        "formula": operation.formula,
+        "derivatives": list(operation.shown or operation.derivatives),
+        "domain": operation.domain,
+        "kink": operation.kink,
+    }

@@ -1,0 +1,83 @@
+"""What holds for every request: an id, known query parameters, media types, a JSON body."""
+
+import re
+import secrets
+from typing import NoReturn
+
+from flask import Flask, Request, Response, current_app, g, request
+from marshmallow import Schema, ValidationError
+from werkzeug.exceptions import RequestEntityTooLarge
+from webargs.flaskparser import FlaskParser
+
+from service import wire
+from service.errors import FieldError, InvalidRequest, NotAcceptable, UnsupportedMediaType
+from service.schemas.errors import query_errors
+
+JSON = "application/json"
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+
+
+def register(app: Flask) -> None:
+    """Put the checks in front of every view, and the common headers on every answer."""
+    app.before_request(_identify)
+    app.before_request(_refuse_unknown_parameters)
+    app.before_request(_negotiate)
+    app.after_request(_finish)
+
+
+def _identify() -> None:
+    # An id that the client chose is taken over, so that one id runs through the logs of both.
+    given = request.headers.get("X-Request-Id", "")
+    g.request_id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(16)
+
+
+def _refuse_unknown_parameters() -> None:
+    if request.endpoint is None or not request.query_string:
+        return
+    known: frozenset[str] = getattr(current_app.view_functions[request.endpoint], "query_parameters", frozenset())
+    errors = []
+    for name, values in request.args.lists():
+        if name not in known:
+            errors.append(FieldError("UNKNOWN_FIELD", f"There is no parameter {name!r:.80}.", parameter=name))
+        elif len(values) > 1:
+            errors.append(FieldError("INVALID_VALUE", f"{name} is given more than once.", parameter=name))
+    if errors:
+        raise InvalidRequest(errors)
+
+
+def _negotiate() -> None:
+    if request.endpoint is None or "Accept" not in request.headers:
+        return
+    produced = getattr(current_app.view_functions[request.endpoint], "produces", (JSON,))
+    if request.accept_mimetypes.best_match(produced) is None:
+        raise NotAcceptable(f"This resource has {' and '.join(produced)}.")
+
+
+def _finish(response: Response) -> Response:
+    response.headers["X-Request-Id"] = g.request_id
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    if request.method == "OPTIONS" and response.status_code == 200:
+        # Flask's own answer to OPTIONS is an empty page of HTML.
+        response.status_code = 204
+        del response.headers["Content-Type"]
+    return response
+
+
+class Parser(FlaskParser):
+    """webargs, with our JSON, our status codes and our errors."""
+
+    def load_json(self, req: Request, schema: Schema) -> object:
+        """Return the parsed body."""
+        if req.mimetype != JSON or req.mimetype_params.get("charset", "utf-8").lower() != "utf-8":
+            raise UnsupportedMediaType(f"The body must be {JSON} in UTF-8.")
+        if req.headers.get("Content-Encoding", "identity") != "identity":
+            raise UnsupportedMediaType("The body must not be compressed.")
+        body = req.get_data(cache=False)
+        if len(body) >= (req.max_content_length or 0):  # Werkzeug cuts a body without a length off there
+            raise RequestEntityTooLarge
+        return wire.parse(body)
+
+    def handle_error(self, error: ValidationError, req: Request, schema: Schema, **_: object) -> NoReturn:
+        """Turn what the schema of a query found into our errors."""
+        raise InvalidRequest(query_errors(error)) from None

@@ -1,0 +1,49 @@
+"""The service itself: name and limits, health, and the OpenAPI document."""
+
+from http import HTTPStatus
+
+from flask import Response, current_app
+
+from service import __version__
+from service.api.blueprint import Blueprint, respond
+from service.api.current import services
+from service.paging import MAX_PAGE_SIZE
+from service.schemas.service import HealthSchema, ServiceSchema
+
+blueprint = Blueprint("service", __name__, description="The service itself.")
+
+
+@blueprint.route("/v1", methods=["GET"])
+@blueprint.answers(HTTPStatus.OK, ServiceSchema)
+def show_service() -> Response:
+    """Say name, version and limits."""
+    config = services().config
+    limits = {
+        "max_body_bytes": config.max_body_bytes,
+        "max_nodes": config.max_nodes,
+        "max_page_size": MAX_PAGE_SIZE,
+    }
+    return respond({"name": "chainrule", "version": __version__, "limits": limits})
+
+
+@blueprint.route("/livez", methods=["GET"])
+@blueprint.answers(HTTPStatus.OK, HealthSchema)
+def show_liveness() -> Response:
+    """Say that the process answers; it asks nobody else."""
+    return respond({"status": "alive"})
+
+
+@blueprint.route("/readyz", methods=["GET"])
+@blueprint.answers(HTTPStatus.OK, HealthSchema)
+@blueprint.fails(HTTPStatus.SERVICE_UNAVAILABLE)
+def show_readiness() -> Response:
+    """Say whether the database answers and has the schema this version needs, within two seconds."""
+    services().readiness.check()
+    return respond({"status": "ready"})
+
+
+@blueprint.route("/openapi.json", methods=["GET"])
+@blueprint.answers(HTTPStatus.OK, description="An OpenAPI 3.1 document.")
+def show_openapi() -> Response:
+    """Describe this API."""
+    return respond(current_app.extensions["flask-smorest"]["apis"][""]["ext_obj"].spec.to_dict())

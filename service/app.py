@@ -1,0 +1,52 @@
+"""The Flask application, made from settings."""
+
+from flask import Flask
+
+from service import __version__
+from service.api import graphs, operations, problems, requests, runs, service
+from service.api.blueprint import Api
+from service.api.current import Services
+from service.config import Config
+from service.graphs import Graphs
+from service.readiness import Readiness
+from service.runs import Runs
+from service.store.database import Database
+
+
+def create_app(config: Config | None = None) -> Flask:
+    """Return an application that works with the configured database; its schema must be there already."""
+    config = config or Config.from_environment()
+    app = Flask("service", static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = config.max_body_bytes + 1  # the first length that is too much
+    # Flask answers a slash too many with a redirect in HTML; here it is simply another path.
+    app.url_map.merge_slashes = False
+    app.url_map.strict_slashes = True
+    app.extensions["chainrule"] = _services(config)
+    problems.register(app)
+    requests.register(app)
+    api = Api(
+        app,
+        spec_kwargs={
+            "title": "Chainrule",
+            "version": __version__,
+            "openapi_version": "3.1.0",
+            "info": {"description": "Computation graphs in, exact gradients of every node out."},
+        },
+    )
+    for resource in (service, graphs, runs, operations):
+        api.register_blueprint(resource.blueprint)
+    return app
+
+
+def _services(config: Config) -> Services:
+    database = Database(
+        config.database_url, connections=config.threads + 1, timeout_seconds=config.database_timeout_seconds
+    )
+    stored_graphs = Graphs(database, max_nodes=config.max_nodes, cached_nodes=config.graph_cache_nodes)
+    return Services(
+        config=config,
+        database=database,
+        readiness=Readiness(database),
+        graphs=stored_graphs,
+        runs=Runs(database, stored_graphs, max_nodes=config.max_nodes),
+    )

@@ -1,0 +1,1 @@
+"""What crosses the wire, as marshmallow schemas: request bodies, queries, and the documents answered."""

@@ -1,0 +1,137 @@
+"""Fields for what marshmallow has no strict field for; each finds all that is wrong in one pass."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from marshmallow import ValidationError, fields
+
+from engine.numbers import number_problem, read_number
+from service.schemas.errors import Mistake
+
+NUMBER = {"anyOf": [{"type": "number"}, {"type": "string", "enum": ["NaN", "Infinity", "-Infinity"]}]}
+NODE_ID = {"type": "string", "minLength": 1, "maxLength": 128}
+
+
+class Number(fields.Field[float]):
+    """A float64: a JSON number, or one of the three strings for those that JSON lacks."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.metadata = {**NUMBER, **self.metadata}
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **_: Any) -> float:
+        number = read_number(value)
+        if number is None:
+            raise ValidationError([Mistake(*number_problem(value))])
+        return number
+
+
+class Numbers(fields.Field[dict[str, float]]):
+    """A mapping from node ids to float64."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.metadata = {"type": "object", "additionalProperties": NUMBER, **self.metadata}
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **_: Any) -> dict[str, float]:
+        if not isinstance(value, dict):
+            raise ValidationError("Not an object of numbers by node id.")
+        numbers = {name: read_number(each) for name, each in value.items()}
+        wrong = {name: [Mistake(*number_problem(value[name]))] for name in numbers if numbers[name] is None}
+        if wrong:
+            raise ValidationError(wrong)
+        return numbers  # type: ignore[return-value]  # no None is left
+
+
+def _ids(listed: list[Any]) -> list[str]:
+    wrong = {
+        index: ["Not a node id: ids are strings."] for index, each in enumerate(listed) if not isinstance(each, str)
+    }
+    if wrong:
+        raise ValidationError(wrong)
+    return listed
+
+
+_LIST_OF_IDS = {"type": "array", "items": NODE_ID, "uniqueItems": True}
+
+
+class Ids(fields.Field[list[str]]):
+    """A list of node ids."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.metadata = {**_LIST_OF_IDS, **self.metadata}
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **_: Any) -> list[str]:
+        if not isinstance(value, list):
+            raise ValidationError("Not a list of node ids.")
+        return _ids(value)
+
+
+class Selection(fields.Field[str | list[str]]):
+    """Which nodes to show: "all", "leaves" or a list of ids."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.metadata = {
+            "anyOf": [{"type": "string", "enum": ["all", "leaves"]}, _LIST_OF_IDS],
+            **self.metadata,
+        }
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **_: Any) -> Any:
+        if value in ("all", "leaves"):
+            return value
+        if isinstance(value, list):
+            return _ids(value)
+        raise ValidationError('Not "all", "leaves" or a list of node ids.')
+
+
+class StrictBoolean(fields.Boolean):
+    """true or false, and nothing that merely looks like it."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **_: Any) -> bool:
+        if not isinstance(value, bool):
+            raise ValidationError("Not true or false.")
+        return value
+
+
+class Document(fields.Field[object]):
+    """A graph document as it was sent: the engine checks it, for it is the one that knows graphs."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **_: Any) -> object:
+        return value
+
+
+class PageSize(fields.Field[int]):
+    """How many rows of a list; a query holds text, so the digits are read strictly here."""
+
+    def __init__(self, most: int, **options: Any) -> None:
+        super().__init__(**options)
+        self._most = most
+        self.metadata = {"type": "integer", "minimum": 1, "maximum": most, **self.metadata}
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **_: Any) -> int:
+        # isdecimal alone takes Arabic digits too, and int() underscores and blanks.
+        if not (value.isascii() and value.isdecimal() and len(value) < 9 and 1 <= int(value) <= self._most):
+            raise ValidationError(f"Not a whole number from 1 to {self._most}.")
+        return int(value)
+
+
+class Timestamp(fields.Field[datetime]):
+    """A moment in RFC 3339, with an offset."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.metadata = {"type": "string", "format": "date-time", **self.metadata}
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **_: Any) -> datetime:
+        try:
+            moment = datetime.fromisoformat(value)
+            if moment.tzinfo is None:
+                raise ValueError
+            return moment.astimezone(UTC)
+        except (ValueError, OverflowError):
+            raise ValidationError(
+                "Not a moment with an offset, as in 2026-11-20T12:00:00Z (a + is written %2B in a URL)."
+            ) from None

@@ -1,0 +1,23 @@
+"""What the service says about itself."""
+
+from marshmallow import Schema, fields
+
+
+class _LimitsSchema(Schema):
+    max_body_bytes = fields.Integer(required=True)
+    max_nodes = fields.Integer(required=True)
+    max_page_size = fields.Integer(required=True)
+
+
+class ServiceSchema(Schema):
+    """Name, version and limits."""
+
+    name = fields.String(required=True)
+    version = fields.String(required=True)
+    limits = fields.Nested(_LimitsSchema, required=True)
+
+
+class HealthSchema(Schema):
+    """A health check that passed."""
+
+    status = fields.String(required=True)
