@@ -22,10 +22,10 @@ Array = NDArray[np.float64]
 Checkpoint = Callable[[], None]
 """Called between stretches of work of some milliseconds; raises to stop it."""
 
-LANES = 64
+LANES = 128
 """Rows of a batch that are worked through together."""
-_BLOCK_BYTES = 1 << 21
-"""About what a block's values, local derivatives and adjoints may take, so that they stay in cache."""
+_BLOCK_BYTES = 1 << 22
+"""About what a block's values, local derivatives and adjoints may take, so that they stay near."""
 _DIRECTIONS = 16
 """Directions, or seeds, carried through a tape in one sweep."""
 
@@ -118,7 +118,7 @@ def nonsmooth(tape: Tape, v: Array) -> list[int]:
     if not len(tape.kinked):
         return []
     flags = np.empty(len(tape.kinked), bool)
-    kernels.kinks(tape.ops, tape.a, tape.b, v, tape.kinked, flags, np.empty(tape.widest))
+    kernels.kinks(tape.ops, tape.a, tape.b, v, tape.kinked, flags)
     return tape.positions_of(tape.kinked[flags])
 
 
@@ -193,7 +193,7 @@ def batch(
     if len(lengths) != 1:
         raise ValueError("a batch takes arrays of one common length")
     (rows,) = lengths
-    base = bind(graph, tape, {node: 0.0 if node in columns else float(inputs[node]) for node in inputs})  # type: ignore[arg-type]
+    base = bind(graph, tape, {node: 0.0 if node in columns else float(inputs[node]) for node in inputs})
     positions, weights = seeded(graph, outputs, seeds)
     value_slots, gradient_slots = (
         tape.slots[np.asarray(value_of, np.int64)],
@@ -286,7 +286,7 @@ class _Block:
             self.v[slot, :lanes] = column[first:last]
         kernels.forward_block(tape.ops, tape.a, tape.b, self.v, self.l, lanes, self.scratch[0], self.scratch[1])
         if len(self.kinked):
-            kernels.kinks_block(tape.ops, tape.a, tape.b, self.v, lanes, tape.kinked, self.kinked, self.scratch[0])
+            kernels.kinks_block(tape.ops, tape.a, tape.b, self.v, lanes, tape.kinked, self.kinked)
         self.g[:] = 0.0
         for slot, weight in zip(seed_slots, weights, strict=True):
             self.g[slot] += weight

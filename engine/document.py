@@ -30,9 +30,7 @@ _COLUMNS = ("op", "inputs", "data", "id", "label")
 
 _MANY = np.iinfo(np.uint32).max
 _LEAST = np.array([0, 0, *(row.min_inputs for row in OPERATIONS)], np.uint32)
-_MOST = np.array(
-    [0, 0, *(_MANY if row.max_inputs is None else row.max_inputs for row in OPERATIONS)], np.uint32
-)
+_MOST = np.array([0, 0, *(_MANY if row.max_inputs is None else row.max_inputs for row in OPERATIONS)], np.uint32)
 # The one name that means two operations, until the number of inputs is known.
 _MINUS = 255
 _CODES = {**OPCODES, "-": _MINUS}
@@ -123,9 +121,7 @@ def check_data(opcode: int, data: object, pointer: str, findings: Findings) -> N
         findings.add(pointer, "MISSING_DATA", "a constant needs data")
 
 
-def check_operation(
-    name: str, inputs: int, pointer: str, inputs_pointer: str, findings: Findings
-) -> int | None:
+def check_operation(name: str, inputs: int, pointer: str, inputs_pointer: str, findings: Findings) -> int | None:
     """The opcode of a name, or None; an unknown name and a wrong number of inputs are noted."""
     opcode = resolve(name, inputs)
     if opcode is None:
@@ -622,9 +618,7 @@ def _examine_columns(columns: Mapping[str, Any], findings: Findings) -> None:
 def _examine_operand(item: object, position: int, at: str, findings: Findings) -> None:
     if type(item) is int:
         if not 0 <= item < position:
-            detail = (
-                f"node {position} has no node {_clip(item)} before it; inputs are positions of earlier nodes"
-            )
+            detail = f"node {position} has no node {_clip(item)} before it; inputs are positions of earlier nodes"
             findings.add(at, "UNKNOWN_NODE", detail)
     elif type(item) is dict and item.keys() == {"constant"}:
         number = item["constant"]

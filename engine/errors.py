@@ -15,9 +15,7 @@ class GraphError(ValueError):
     """
 
     def __init__(self, errors: list[dict[str, Any]], truncated: bool = False) -> None:
-        others = (
-            f" (and {len(errors) - 1}{' or more' if truncated else ''} others)" if len(errors) > 1 else ""
-        )
+        others = f" (and {len(errors) - 1}{' or more' if truncated else ''} others)" if len(errors) > 1 else ""
         super().__init__(f"{errors[0]['pointer'] or '/'}: {errors[0]['detail']}{others}")
         self.errors = errors
         self.truncated = truncated

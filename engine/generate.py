@@ -9,24 +9,86 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from textwrap import indent
 
 from engine.operations import OPERATIONS, Operation
-from engine.symbolic import ONE, ZERO, Expression, derivative, find, name, parse, second_derivatives, substitute
+from engine.symbolic import ONE, ZERO, Expression, add, derivative, find, name, number, parse, substitute
 
 LINK = 255
-"""Opcode of a row that carries further operands of the wide operation in the row after it."""
+"""Opcode of a row that carries further operands of the operation in the row after it."""
+
+
+@dataclass(frozen=True)
+class Form:
+    """One case of the compiled loops: an opcode, with an operation's rules over the loop's names.
+
+    Operands are p, q and r, the result is y. `places` is the number of operands, or None where any number of them is
+    read from the rows; `rules` has a local derivative per operand that wants one.
+    """
+
+    code: int
+    operation: Operation
+    places: int | None
+    value: str
+    rules: tuple[Expression, ...]
+
+
+def _over_places(operation: Operation, rules: Iterable[str]) -> tuple[Expression, ...]:
+    names = {parameter: name(place) for parameter, place in zip(operation.parameters, "pqr", strict=False)}
+    return tuple(substitute(parse(rule), names) for rule in rules)
+
+
+def _plain_form(code: int, operation: Operation, rules: tuple[str, ...]) -> Form:
+    places = dict(zip(operation.parameters, "pqr", strict=False))
+    value = re.sub(r"\b[a-z]\w*\b", lambda match: places.get(match[0], match[0]), operation.value)
+    if value.split()[1:2] and value.split()[1] in _COMPARISONS.values():
+        value = f"1.0 if {value} else 0.0"
+    return Form(code, operation, len(operation.parameters), value, _over_places(operation, rules))
+
+
+def _form_of_two(code: int, operation: Operation) -> Form:
+    """A variadic operation on exactly two operands, the common case, without a loop over them."""
+    rule, totals = _without_totals(parse(operation.derivatives[0]))
+    operands = name("p"), name("q")
+    sums = {
+        variable: add(*(substitute(term, {"x": operand}) for operand in operands)) for variable, term in totals.items()
+    }
+    rules = []
+    for operand, other in (operands, operands[::-1]):
+        spoken = {"x": operand, "n": number(2.0)} | sums
+        rules.append(other if rule == _PRODUCT_OF_OTHERS else substitute(rule, spoken))
+    return Form(code, operation, 2, f"{operation.name}_of_two(p, q)", tuple(rules))
+
+
+_PRODUCT_OF_OTHERS: Expression = ("prod", name("others"))
 
 CONSTANT_SECOND = {"pow": 2 + len(OPERATIONS)}
-"""Opcodes of variants whose second operand is a constant, so that its local derivative need not be computed."""
+"""Opcodes of forms whose second operand is a constant, so that its local derivative need not be computed."""
+
+OF_TWO = {
+    operation.name: code
+    for code, operation in enumerate((o for o in OPERATIONS if o.variadic), 2 + len(OPERATIONS) + len(CONSTANT_SECOND))
+}
+"""Opcodes of the forms of variadic operations on two operands."""
+
+
+def forms() -> list[Form]:
+    """All cases of the compiled loops."""
+    rows = []
+    for code, operation in enumerate(OPERATIONS, 2):
+        if operation.variadic:
+            rows.append(Form(code, operation, None, "", ()))
+            rows.append(_form_of_two(OF_TWO[operation.name], operation))
+        else:
+            rows.append(_plain_form(code, operation, operation.derivatives))
+        if operation.name in CONSTANT_SECOND:
+            rows.append(_plain_form(CONSTANT_SECOND[operation.name], operation, operation.derivatives[:1]))
+    return rows
+
 
 _COMPARISONS = {"lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!="}
-
-
-def is_wide(operation: Operation) -> bool:
-    """Whether an operation's operands may need more than one row of the tape."""
-    return operation.variadic or len(operation.parameters) > 2
 
 
 class _Writer:
@@ -91,47 +153,11 @@ class _Writer:
         return "(" + re.sub(r"\b[a-z]\w*\b", lambda m: values.get(m[0], m[0]), operation.value) + ")"
 
 
-def _value(operation: Operation) -> str:
-    """The value's text over the parameters' own names."""
-    if operation.value.split()[1:2] and operation.value.split()[1] in _COMPARISONS.values():
-        return f"1.0 if {operation.value} else 0.0"
-    return operation.value
-
-
-def _two(operation: Operation) -> dict[str, Expression]:
-    """The parameters of an operation of one or two operands, by the loop's names for them: p and q."""
-    return {parameter: name(place) for parameter, place in zip(operation.parameters, "pq", strict=False)}
-
-
-def _renamed(operation: Operation, text: str) -> str:
-    places = dict(zip(operation.parameters, "pq", strict=False))
-    return re.sub(r"\b[a-z]\w*\b", lambda m: places.get(m[0], m[0]), text)
-
-
-def _narrow_body(operation: Operation, *, second: bool = True) -> str:
-    """y, dp and dq of an operation of one or two operands p and q."""
-    rules = [substitute(parse(rule), _two(operation)) for rule in operation.derivatives]
-    if not second:
-        rules = rules[:1]
-    writer = _Writer(rules)
-    places = [f"d{place} = {writer.text(rule)}" for place, rule in zip("pq", rules, strict=False)]
-    return "\n".join([f"y = {_renamed(operation, _value(operation))}", *writer.lines, *places])
-
-
-def _wide_function(operation: Operation) -> str:
-    """A function (xs, n, ds) -> y that fills ds with the local derivatives of a wide operation."""
-    head = f"@inlined\ndef _{operation.name}(xs: Any, n: int, ds: Any) -> float:\n"
-    if not operation.variadic:
-        rules = [parse(rule) for rule in operation.derivatives]
-        writer = _Writer(rules)
-        stores = [f"ds[{place}] = {writer.text(rule)}" for place, rule in enumerate(rules)]
-        loads = [f"{parameter} = xs[{place}]" for place, parameter in enumerate(operation.parameters)]
-        return head + indent(
-            "\n".join([*loads, f"y = {_value(operation)}", *writer.lines, *stores, "return y"]), "    "
-        )
+def _variadic_function(operation: Operation) -> str:
+    """A function (xs, n, ds) -> y that fills ds with the local derivatives of a variadic operation."""
     rule = parse(operation.derivatives[0])
     lines = [f"y = {operation.name}(xs, n)"]
-    if rule == ("prod", name("others")):
+    if rule == _PRODUCT_OF_OTHERS:
         lines += [
             "before = 1.0",
             "for i in range(n):",
@@ -152,6 +178,7 @@ def _wide_function(operation: Operation) -> str:
                 f"    {variable} += {_Writer([term]).text(term)}",
             ]
         lines += ["for i in range(n):", "    x = xs[i]", f"    ds[i] = {_Writer([rule]).text(rule)}"]
+    head = f"@inlined\ndef _{operation.name}(xs: Any, n: int, ds: Any) -> float:\n"
     return head + indent("\n".join([*lines, "return y"]), "    ")
 
 
@@ -171,11 +198,11 @@ def _without_totals(rule: Expression) -> tuple[Expression, dict[str, Expression]
     return walk(rule), totals
 
 
-def _wide_tangent(operation: Operation) -> str | None:
+def _variadic_tangent(operation: Operation) -> str | None:
     """A function (xs, n, y, ts, ty, ds, work) that fills ds with the tangents of a variadic operation's local derivatives."""
     rule = parse(operation.derivatives[0])
     head = f"@inlined\ndef _{operation.name}_tangent(xs: Any, n: int, y: float, ts: Any, ty: float, ds: Any, work: Any) -> None:\n"
-    if rule == ("prod", name("others")):
+    if rule == _PRODUCT_OF_OTHERS:
         lines = [
             # Products and their tangents, of all before i (kept in work and ds) and of all after i.
             "before, moved = 1.0, 0.0",
@@ -213,135 +240,148 @@ def _switch(cases: Iterable[tuple[int, str]]) -> str:
     return "\n".join(lines)
 
 
-def _cases() -> list[tuple[int, Operation, bool]]:
-    """(opcode, operation, whether the second local derivative is wanted) of all rows that compute."""
-    rows = [(code, operation, True) for code, operation in enumerate(OPERATIONS, 2)]
-    rows += [
-        (CONSTANT_SECOND[operation.name], operation, False)
-        for operation in OPERATIONS
-        if operation.name in CONSTANT_SECOND
+def _local_body(form: Form) -> list[str]:
+    """y, dp, dq and dr from p, q and r."""
+    writer = _Writer(form.rules)
+    places = [f"d{place} = {writer.text(rule)}" for place, rule in zip("pqr", form.rules, strict=False)]
+    return [f"y = {form.value}", *writer.lines, *places]
+
+
+_OPERANDS = {
+    0: [],
+    1: ["pi = a[i]"],
+    2: ["pi = a[i]", "qi = b[i]"],
+    3: ["link = b[i]", "pi = a[i]", "qi = a[link]", "ri = b[link]"],
+}
+"""Statements that find the slots of a row's operands, by their number."""
+
+
+def _loads(form: Form, lane: str) -> list[str]:
+    """p, q and r from the slots pi, qi and ri; `lane` indexes a block's lane, or is empty."""
+    return [f"{place} = v[{place}i{lane}]" for place in "pqr"[: form.places or 0]]
+
+
+def _stores(form: Form, lane: str) -> list[str]:
+    """The row's value and local derivatives, those of a third operand in the row that links it."""
+    lines = [f"v[i{lane}] = y", f"l[i, 0{lane}] = dp"]
+    if form.places == 3:
+        return [*lines, f"l[i, 1{lane}] = 1.0", f"l[link, 0{lane}] = dq", f"l[link, 1{lane}] = dr"]
+    if len(form.rules) > 1:
+        return [*lines, f"l[i, 1{lane}] = dq"]
+    # A block's l comes zeroed and no other value is ever written there.
+    return lines if lane else [*lines, "l[i, 1] = 0.0"]
+
+
+def _variadic_row(form: Form, lane: str) -> list[str]:
+    suffix = "_lane" if lane else ""
+    return [
+        f"n = gather{suffix}(ops, a, b, v, i{lane}, xs)",
+        f"v[i{lane}] = _{form.operation.name}(xs, n, ds)",
+        f"scatter{suffix}(l, i{lane}, n, ds)",
     ]
-    return rows
 
 
-def _kink(operation: Operation, *, lane: bool) -> str | None:
-    if operation.kink is None:
-        return None
-    suffix, place = ("_lane", "i, j") if lane else ("", "i")
-    if operation.kink == "ties":
-        return f"flag = flag or ties{suffix}(ops, a, b, v, {place})"
-    writer = _Writer([])
-    if is_wide(operation):
-        condition = writer.condition(parse(operation.kink))
-        loads = [f"{parameter} = xs[{place}]" for place, parameter in enumerate(operation.parameters)]
-        return "\n".join([f"gather{suffix}(ops, a, b, v, {place}, xs)", *loads, f"flag = flag or {condition}"])
-    return f"flag = flag or {writer.condition(substitute(parse(operation.kink), _two(operation)))}"
+def _row(form: Form, lane: str) -> list[str]:
+    """One row's value and local derivatives, once the slots of its operands are found."""
+    if form.places is None:
+        return _variadic_row(form, lane)
+    return [*_loads(form, lane), *_local_body(form), *_stores(form, lane)]
+
+
+def _looped(head: str, lines: list[str]) -> str:
+    return head + "\n" + indent("\n".join(lines), "    ")
 
 
 def _forward_cases() -> str:
     cases = []
-    for code, operation, second in _cases():
-        if is_wide(operation):
-            body = f"n = gather(ops, a, b, v, i, xs)\ny = _{operation.name}(xs, n, ds)\nscatter(l, i, n, ds)\nv[i] = y\ncontinue"
-        else:
-            body = _narrow_body(operation, second=second)
-        cases.append((code, body))
+    for form in forms():
+        # The loop itself loads p and q and stores y, dp and dq.
+        shared = form.places is not None and form.places < 3
+        lines = _local_body(form) if shared else [*_OPERANDS[form.places or 0], *_row(form, ""), "continue"]
+        cases.append((form.code, "\n".join(lines)))
     return _switch(cases)
 
 
 def _lane_cases() -> str:
-    """As the forward cases, each over all rows of a block."""
-    cases = []
-    for code, operation, second in _cases():
-        if is_wide(operation):
-            body = (
-                "for j in range(lanes):\n"
-                "    n = gather_lane(ops, a, b, v, i, j, xs)\n"
-                f"    v[i, j] = _{operation.name}(xs, n, ds)\n"
-                "    scatter_lane(l, i, j, n, ds)"
-            )
-        else:
-            two = len(operation.parameters) > 1
-            lines = ["for j in range(lanes):", "    p = v[pi, j]"]
-            lines += ["    q = v[qi, j]"] if two else []
-            lines += [indent(_narrow_body(operation, second=second), "    "), "    v[i, j] = y", "    l[i, 0, j] = dp"]
-            lines += ["    l[i, 1, j] = dq"] if two and second else []
-            body = "\n".join(lines)
-        cases.append((code, body))
-    return _switch(cases)
+    """As the forward cases, each over all lanes of a block."""
+    return _switch(
+        (
+            form.code,
+            # The slots are found outside the loop, or the compiler could not turn it into vector instructions.
+            "\n".join([*_OPERANDS[form.places or 0], _looped("for j in range(lanes):", _row(form, ", j"))]),
+        )
+        for form in forms()
+    )
 
 
 def _group_cases() -> str:
     """As the forward cases, each over a run of rows with one opcode."""
-    cases = []
-    for code, operation, second in _cases():
-        if is_wide(operation):
-            body = (
-                "for k in range(start, stop):\n"
-                "    i = rows[k]\n"
-                "    n = gather(ops, a, b, v, i, xs)\n"
-                f"    v[i] = _{operation.name}(xs, n, ds)\n"
-                "    scatter(l, i, n, ds)"
-            )
-        else:
-            two = len(operation.parameters) > 1
-            lines = ["for k in range(start, stop):", "    i = rows[k]", "    p = v[a[i]]"]
-            lines += ["    q = v[b[i]]"] if two else []
-            lines += [indent(_narrow_body(operation, second=second), "    "), "    v[i] = y", "    l[i, 0] = dp"]
-            lines += ["    l[i, 1] = dq"] if two and second else ["    l[i, 1] = 0.0"]
-            body = "\n".join(lines)
-        cases.append((code, body))
-    return _switch(cases)
+    return _switch(
+        (
+            form.code,
+            _looped("for k in range(start, stop):", ["i = rows[k]", *_OPERANDS[form.places or 0], *_row(form, "")]),
+        )
+        for form in forms()
+    )
 
 
 def _curvature_cases() -> str:
     cases = []
-    for code, operation, second in _cases():
-        if is_wide(operation):
-            continue
-        loop_names = _two(operation) | {"y": name("y")}
+    for form in forms():
         seconds = {
-            places: substitute(expression, loop_names)
-            for places, expression in second_derivatives(operation).items()
-            if expression != ZERO and (second or places == (0, 0))
+            (i, j): derivative(form.rules[i], {"pqr"[j]: ONE, "y": form.rules[j]})
+            for j in range(len(form.rules))
+            for i in range(j + 1)
         }
+        seconds = {places: expression for places, expression in seconds.items() if expression != ZERO}
         if not seconds:
             continue
+        if form.places == 3:
+            raise NotImplementedError(f"the second derivatives of {form.operation.name}")
         writer = _Writer(seconds.values())
         stores = [f"h[i, {i + j}] = {writer.text(expression)}" for (i, j), expression in seconds.items()]
-        cases.append((code, "\n".join([*writer.lines, *stores])))
+        cases.append((form.code, "\n".join([*writer.lines, *stores])))
     return _switch(cases)
 
 
-def _value_cases(*, wide: bool) -> str:
-    """The values alone: of wide operations over xs, of the others over p and q."""
+def _value_cases(*, narrow: bool) -> str:
+    """The values alone: over p and q, or over xs where there may be more than two operands."""
     cases = []
-    for code, operation in enumerate(OPERATIONS, 2):
-        if is_wide(operation) and wide:
-            cases.append((code, f"return _{operation.name}(xs, xs.size, ds)"))
-        elif not is_wide(operation) and not wide:
-            cases.append((code, f"return {_renamed(operation, _value(operation))}"))
+    for form in forms():
+        if form.places is None and not narrow:
+            cases.append((form.code, f"return _{form.operation.name}(xs, xs.size, ds)"))
+        elif form.places == 3 and not narrow:
+            cases.append((form.code, f"p, q, r = xs[0], xs[1], xs[2]\nreturn {form.value}"))
+        elif form.places in (1, 2) and narrow:
+            cases.append((form.code, f"return {form.value}"))
     return _switch(cases)
 
 
-def _kink_cases(*, lane: bool) -> str:
+def _kink_cases(lane: str) -> str:
     cases = []
-    for code, operation in enumerate(OPERATIONS, 2):
-        body = _kink(operation, lane=lane)
-        if body and lane:
-            loads = [] if is_wide(operation) else ["p = v[pi, j]", "q = v[qi, j]"]
-            body = "for j in range(lanes):\n" + indent("\n".join([*loads, body]), "    ")
-        if body:
-            cases.append((code, body))
+    for form in forms():
+        if form.operation.kink is None:
+            continue
+        if form.operation.kink != "ties":
+            (condition,) = _over_places(form.operation, [form.operation.kink])
+            test = _Writer([]).condition(condition)
+        elif form.places == 2:
+            test = "(p == q and pi != qi)"
+        else:
+            test = f"ties{'_lane' if lane else ''}(ops, a, b, v, i{lane})"
+        lines = [*_loads(form, lane), f"flag = flag or {test}"]
+        if lane:
+            lines = [_looped("for j in range(lanes):", lines)]
+        cases.append((form.code, "\n".join([*_OPERANDS[form.places or 0], *lines])))
     return _switch(cases)
 
 
 def _tangent_cases(tangents: dict[str, str]) -> str:
-    cases = []
-    for code, operation in enumerate(OPERATIONS, 2):
-        if operation.name in tangents:
-            cases.append((code, f"_{operation.name}_tangent(xs, n, y, ts, ty, ds, work)"))
-    return _switch(cases)
+    return _switch(
+        (code, f"_{operation.name}_tangent(xs, n, y, ts, ty, ds, work)")
+        for code, operation in enumerate(OPERATIONS, 2)
+        if operation.name in tangents
+    )
 
 
 _HEADER = '''"""The loops that know the operations. Written by `python -m engine.generate` from the operation table.
@@ -362,7 +402,6 @@ from engine.jit import compiled, inlined
 from engine.primitives import *
 
 LINK = {link}
-POW_CONSTANT = {pow_constant}
 DENSE = ({dense},)
 """Opcodes whose second derivatives couple all of any number of operands."""
 
@@ -471,7 +510,7 @@ _LOOPS = '''
 
 @compiled("void(uint8[::1], uint32[::1], uint32[::1], float64[::1], float64[:, ::1], int64, int64, float64[::1], float64[::1])")
 def forward(ops: Any, a: Any, b: Any, v: Any, l: Any, start: int, stop: int, xs: Any, ds: Any) -> None:
-    """Fills v and l in rows start to stop of a tape; xs and ds hold a wide operation's operands and derivatives."""
+    """Fills v and l in rows start to stop of a tape; xs and ds hold a operation's operands and derivatives where their number is open."""
     for i in range(start, stop):
         op = ops[i]
         p = v[a[i]]
@@ -508,8 +547,6 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
     """As forward, for a block of independent rows at once: v is (slots, lanes), l is (rows, 2, lanes), l zeroed."""
     for i in range(ops.size):
         op = ops[i]
-        pi = a[i]
-        qi = b[i]
 {lanes}
 
 
@@ -524,27 +561,23 @@ def curvature(ops: Any, a: Any, b: Any, v: Any, h: Any) -> None:
 {curvature}
 
 
-@compiled("void(uint8[::1], uint32[::1], uint32[::1], float64[::1], uint32[::1], boolean[::1], float64[::1])")
-def kinks(ops: Any, a: Any, b: Any, v: Any, rows: Any, flags: Any, xs: Any) -> None:
+@compiled("void(uint8[::1], uint32[::1], uint32[::1], float64[::1], uint32[::1], boolean[::1])")
+def kinks(ops: Any, a: Any, b: Any, v: Any, rows: Any, flags: Any) -> None:
     """Sets flags[k] where rows[k] sits exactly on a kink."""
     for k in range(rows.size):
         i = rows[k]
         op = ops[i]
-        p = v[a[i]]
-        q = v[b[i]]
         flag = False
 {kinks}
         flags[k] = flag
 
 
-@compiled("void(uint8[::1], uint32[::1], uint32[::1], float64[:, ::1], int64, uint32[::1], boolean[::1], float64[::1])")
-def kinks_block(ops: Any, a: Any, b: Any, v: Any, lanes: int, rows: Any, flags: Any, xs: Any) -> None:
+@compiled("void(uint8[::1], uint32[::1], uint32[::1], float64[:, ::1], int64, uint32[::1], boolean[::1])")
+def kinks_block(ops: Any, a: Any, b: Any, v: Any, lanes: int, rows: Any, flags: Any) -> None:
     """As kinks, for a block of independent rows at once: sets flags[k] where any of them sits on a kink."""
     for k in range(rows.size):
         i = rows[k]
         op = ops[i]
-        pi = a[i]
-        qi = b[i]
         flag = flags[k]
 {kinks_block}
         flags[k] = flag
@@ -577,23 +610,25 @@ def source() -> str:
     # Compiled code is cached by this file's text alone, yet the primitives are compiled into it.
     digest = hashlib.sha256((here / "primitives.py").read_bytes()).hexdigest()
     tangents = {
-        operation.name: text for operation in OPERATIONS if operation.variadic and (text := _wide_tangent(operation))
+        operation.name: text
+        for operation in OPERATIONS
+        if operation.variadic and (text := _variadic_tangent(operation))
     }
     dense = ", ".join(str(code) for code, operation in enumerate(OPERATIONS, 2) if operation.name in tangents)
-    header = _HEADER.format(link=LINK, digest=digest, pow_constant=CONSTANT_SECOND["pow"], dense=dense)
-    wide = [_wide_function(operation) for operation in OPERATIONS if is_wide(operation)]
+    header = _HEADER.format(link=LINK, digest=digest, dense=dense)
+    variadic = [_variadic_function(operation) for operation in OPERATIONS if operation.variadic]
     loops = _LOOPS.format(
         forward=indent(_forward_cases(), " " * 8),
         groups=indent(_group_cases(), " " * 8),
         lanes=indent(_lane_cases(), " " * 8),
         curvature=indent(_curvature_cases(), " " * 8),
-        kinks=indent(_kink_cases(lane=False), " " * 8),
-        kinks_block=indent(_kink_cases(lane=True), " " * 8),
-        narrow_values=indent(_value_cases(wide=False), " " * 4),
-        wide_values=indent(_value_cases(wide=True), " " * 4),
+        kinks=indent(_kink_cases(""), " " * 8),
+        kinks_block=indent(_kink_cases(", j"), " " * 8),
+        narrow_values=indent(_value_cases(narrow=True), " " * 4),
+        wide_values=indent(_value_cases(narrow=False), " " * 4),
         tangents=indent(_tangent_cases(tangents), " " * 4),
     )
-    return header + "\n" + "\n\n\n".join([*wide, *tangents.values()]) + "\n" + loops
+    return header + "\n" + "\n\n\n".join([*variadic, *tangents.values()]) + "\n" + loops
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numba import types
 
-from engine.generate import CONSTANT_SECOND, LINK, is_wide
+from engine.generate import CONSTANT_SECOND, LINK, OF_TWO
 from engine.jit import compiled
 from engine.operations import CONSTANT, OPCODES, OPERATIONS
 from engine.primitives import chain
@@ -49,14 +49,20 @@ __all__ = [
     "tangents",
 ]
 
-_WIDE = frozenset(code for code, operation in enumerate(OPERATIONS, 2) if is_wide(operation))
 _POW = OPCODES["pow"]
 _POW_CONSTANT = CONSTANT_SECOND["pow"]
+_OF_TWO = np.arange(256, dtype=np.uint8)
+"""Opcode -> opcode of its form on exactly two operands."""
+for _name, _code in OF_TWO.items():
+    _OF_TWO[OPCODES[_name]] = _code
+_OPEN = frozenset(code for code, operation in enumerate(OPERATIONS, 2) if operation.variadic)
 
 
 def apply(opcode: int, inputs: Sequence[float]) -> float:
     """The value of one operation, the same bits as on a tape."""
-    if opcode in _WIDE:
+    if len(inputs) == 2 and opcode in _OPEN:
+        opcode = int(_OF_TWO[opcode])
+    elif opcode in _OPEN or len(inputs) > 2:
         return wide_value(opcode, np.array(inputs, np.float64), np.empty(len(inputs)))
     return narrow_value(opcode, inputs[0], inputs[-1])
 
@@ -91,6 +97,8 @@ def assemble(
         widest = max(widest, count)
         slots[node] = main
         op = codes[node]
+        if count == 2:
+            op = _OF_TWO[op]
         if op == _POW:
             exponent = operands[start + 1]
             if exponent < 0 or codes[exponent] == CONSTANT:

@@ -372,9 +372,9 @@ OPERATIONS: tuple[Operation, ...] = (
         "clamp",
         "clamp(x, low, high)",
         (
-            "where(y == y, (x >= low) * (x <= high), y)",
-            "where(y == y, (x < low) * (low <= high), y)",
-            "where(y == y, (x > high) + (low > high) > 0, y)",
+            "(x >= low) * (x <= high)",
+            "(x < low) * (low <= high)",
+            "(x > high) + (low > high) > 0",
         ),
         "x, but not below low and not above high.",
         parameters=("x", "low", "high"),

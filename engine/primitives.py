@@ -266,16 +266,14 @@ def clamp(x: float, low: float, high: float) -> float:
 
 @inlined
 def _compensated(xs: Any, n: int, scale: float) -> float:
-    """The sum of scale * xs with the rounding errors carried along (Neumaier 1974)."""
+    """The sum of scale * xs with the rounding errors carried along (Knuth's two-sum)."""
     total = xs[0] * scale
     lost = 0.0
     for i in range(1, n):
         x = xs[i] * scale
         t = total + x
-        if math.fabs(total) >= math.fabs(x):
-            lost += (total - t) + x
-        else:
-            lost += (x - t) + total
+        kept = t - x
+        lost += (total - kept) + (x - (t - kept))
         total = t
     if not math.isfinite(total):
         return total
@@ -320,7 +318,7 @@ def prod(xs: Any, n: int) -> float:
             exponent += e + more
         # ldexp takes 32 bits of exponent; beyond this all is zero or infinite anyway.
         exponent = -5000 if exponent < -5000 else (5000 if exponent > 5000 else exponent)
-        return math.ldexp(mantissa, np.int32(exponent))
+        return math.ldexp(mantissa, np.int32(exponent))  # type: ignore[arg-type]
     return product
 
 
@@ -373,3 +371,40 @@ def logsumexp(xs: Any, n: int) -> float:
         if i != largest:
             rest += math.exp(xs[i] - xs[largest])
     return xs[largest] + math.log1p(rest)
+
+
+# The same over just two.
+
+
+@inlined
+def sum_of_two(p: float, q: float) -> float:
+    return p + q
+
+
+@inlined
+def prod_of_two(p: float, q: float) -> float:
+    return p * q
+
+
+@inlined
+def mean_of_two(p: float, q: float) -> float:
+    total = p + q
+    return 0.5 * p + 0.5 * q if math.isinf(total) else 0.5 * total
+
+
+@inlined
+def max_of_two(p: float, q: float) -> float:
+    return p if p >= q or p != p else q
+
+
+@inlined
+def min_of_two(p: float, q: float) -> float:
+    return p if p <= q or p != p else q
+
+
+@inlined
+def logsumexp_of_two(p: float, q: float) -> float:
+    if p == q:
+        return p + 0.6931471805599453
+    larger = max_of_two(p, q)
+    return larger + math.log1p(math.exp(-math.fabs(p - q)))

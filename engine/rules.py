@@ -3,7 +3,7 @@
 A tape's row i has opcode ops[i], operands v[a[i]] and v[b[i]], value v[i] and local derivatives l[i]. The last place
 of v stands in for an operand that is not there. Operands beyond two sit in the rows before, of opcode 255.
 
-Uses primitives.py with the digest 3e533665195d16368f963804e47822e80696490724f04ed3e2a14c9e717d3dd9
+Uses primitives.py with the digest 4bc6bef4d2ae128033a9598de68adfc7baae6751ad5602f876af998ac58a7f63
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from engine.jit import compiled, inlined
 from engine.primitives import *
 
 LINK = 255
-POW_CONSTANT = 61
 DENSE = (56, 60,)
 """Opcodes whose second derivatives couple all of any number of operands."""
 
@@ -121,30 +120,6 @@ def ties_lane(ops: Any, a: Any, b: Any, v: Any, i: int, j: int) -> bool:
 
 
 @inlined
-def _where(xs: Any, n: int, ds: Any) -> float:
-    condition = xs[0]
-    a = xs[1]
-    b = xs[2]
-    y = a if condition != 0 else b
-    ds[0] = 0.0
-    ds[1] = (1.0 if (condition != 0.0) else 0.0)
-    ds[2] = (1.0 if (condition == 0.0) else 0.0)
-    return y
-
-
-@inlined
-def _clamp(xs: Any, n: int, ds: Any) -> float:
-    x = xs[0]
-    low = xs[1]
-    high = xs[2]
-    y = clamp(x, low, high)
-    ds[0] = (((1.0 if (x >= low) else 0.0) * (1.0 if (x <= high) else 0.0)) if (y == y) else y)
-    ds[1] = (((1.0 if (x < low) else 0.0) * (1.0 if (low <= high) else 0.0)) if (y == y) else y)
-    ds[2] = ((1.0 if (((1.0 if (x > high) else 0.0) + (1.0 if (low > high) else 0.0)) > 0.0) else 0.0) if (y == y) else y)
-    return y
-
-
-@inlined
 def _sum(xs: Any, n: int, ds: Any) -> float:
     y = sum(xs, n)
     for i in range(n):
@@ -235,7 +210,7 @@ def _logsumexp_tangent(xs: Any, n: int, y: float, ts: Any, ty: float, ds: Any, w
 
 @compiled("void(uint8[::1], uint32[::1], uint32[::1], float64[::1], float64[:, ::1], int64, int64, float64[::1], float64[::1])")
 def forward(ops: Any, a: Any, b: Any, v: Any, l: Any, start: int, stop: int, xs: Any, ds: Any) -> None:
-    """Fills v and l in rows start to stop of a tape; xs and ds hold a wide operation's operands and derivatives."""
+    """Fills v and l in rows start to stop of a tape; xs and ds hold a operation's operands and derivatives where their number is open."""
     for i in range(start, stop):
         op = ops[i]
         p = v[a[i]]
@@ -379,6 +354,9 @@ def forward(ops: Any, a: Any, b: Any, v: Any, l: Any, start: int, stop: int, xs:
             y = power(p, q)
             dp = (0.0 if (q == 0.0) else (q * (power(p, (q - 1.0)))))
             dq = (((-y) if (q < 0.0) else 0.0) if (p == 0.0) else (0.0 if (((1.0 if (y == 0.0) else 0.0) * (1.0 if (p > 0.0) else 0.0)) != 0.0) else (y * (log(p)))))
+        elif op == 61:
+            y = power(p, q)
+            dp = (0.0 if (q == 0.0) else (q * (power(p, (q - 1.0)))))
         elif op == 45:
             y = atan2(p, q)
             t0 = (hypot(p, q))
@@ -413,56 +391,102 @@ def forward(ops: Any, a: Any, b: Any, v: Any, l: Any, start: int, stop: int, xs:
             dp = 0.0
             dq = 0.0
         elif op == 53:
-            n = gather(ops, a, b, v, i, xs)
-            y = _where(xs, n, ds)
-            scatter(l, i, n, ds)
+            link = b[i]
+            pi = a[i]
+            qi = a[link]
+            ri = b[link]
+            p = v[pi]
+            q = v[qi]
+            r = v[ri]
+            y = q if p != 0 else r
+            dp = 0.0
+            dq = (1.0 if (p != 0.0) else 0.0)
+            dr = (1.0 if (p == 0.0) else 0.0)
             v[i] = y
+            l[i, 0] = dp
+            l[i, 1] = 1.0
+            l[link, 0] = dq
+            l[link, 1] = dr
             continue
         elif op == 54:
-            n = gather(ops, a, b, v, i, xs)
-            y = _clamp(xs, n, ds)
-            scatter(l, i, n, ds)
+            link = b[i]
+            pi = a[i]
+            qi = a[link]
+            ri = b[link]
+            p = v[pi]
+            q = v[qi]
+            r = v[ri]
+            y = clamp(p, q, r)
+            dp = ((1.0 if (p >= q) else 0.0) * (1.0 if (p <= r) else 0.0))
+            dq = ((1.0 if (p < q) else 0.0) * (1.0 if (q <= r) else 0.0))
+            dr = (1.0 if (((1.0 if (p > r) else 0.0) + (1.0 if (q > r) else 0.0)) > 0.0) else 0.0)
             v[i] = y
+            l[i, 0] = dp
+            l[i, 1] = 1.0
+            l[link, 0] = dq
+            l[link, 1] = dr
             continue
         elif op == 55:
             n = gather(ops, a, b, v, i, xs)
-            y = _sum(xs, n, ds)
+            v[i] = _sum(xs, n, ds)
             scatter(l, i, n, ds)
-            v[i] = y
             continue
+        elif op == 62:
+            y = sum_of_two(p, q)
+            dp = 1.0
+            dq = 1.0
         elif op == 56:
             n = gather(ops, a, b, v, i, xs)
-            y = _prod(xs, n, ds)
+            v[i] = _prod(xs, n, ds)
             scatter(l, i, n, ds)
-            v[i] = y
             continue
+        elif op == 63:
+            y = prod_of_two(p, q)
+            dp = q
+            dq = p
         elif op == 57:
             n = gather(ops, a, b, v, i, xs)
-            y = _mean(xs, n, ds)
+            v[i] = _mean(xs, n, ds)
             scatter(l, i, n, ds)
-            v[i] = y
             continue
+        elif op == 64:
+            y = mean_of_two(p, q)
+            t0 = (1.0 / 2.0)
+            dp = t0
+            dq = t0
         elif op == 58:
             n = gather(ops, a, b, v, i, xs)
-            y = _max(xs, n, ds)
+            v[i] = _max(xs, n, ds)
             scatter(l, i, n, ds)
-            v[i] = y
             continue
+        elif op == 65:
+            y = max_of_two(p, q)
+            t0 = (1.0 if (p == y) else 0.0)
+            t1 = (1.0 if (q == y) else 0.0)
+            t2 = (t0 + t1)
+            dp = (t0 / t2)
+            dq = (t1 / t2)
         elif op == 59:
             n = gather(ops, a, b, v, i, xs)
-            y = _min(xs, n, ds)
+            v[i] = _min(xs, n, ds)
             scatter(l, i, n, ds)
-            v[i] = y
             continue
+        elif op == 66:
+            y = min_of_two(p, q)
+            t0 = (1.0 if (p == y) else 0.0)
+            t1 = (1.0 if (q == y) else 0.0)
+            t2 = (t0 + t1)
+            dp = (t0 / t2)
+            dq = (t1 / t2)
         elif op == 60:
             n = gather(ops, a, b, v, i, xs)
-            y = _logsumexp(xs, n, ds)
+            v[i] = _logsumexp(xs, n, ds)
             scatter(l, i, n, ds)
-            v[i] = y
             continue
-        elif op == 61:
-            y = power(p, q)
-            dp = (0.0 if (q == 0.0) else (q * (power(p, (q - 1.0)))))
+        elif op == 67:
+            y = logsumexp_of_two(p, q)
+            dp = (exp((p - y)))
+            dq = (exp((q - y)))
         v[i] = y
         l[i, 0] = dp
         l[i, 1] = dq
@@ -486,7 +510,8 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
         if op == 2:
             for k in range(start, stop):
                 i = rows[k]
-                p = v[a[i]]
+                pi = a[i]
+                p = v[pi]
                 y = -p
                 dp = -1.0
                 v[i] = y
@@ -495,7 +520,8 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
         elif op == 3:
             for k in range(start, stop):
                 i = rows[k]
-                p = v[a[i]]
+                pi = a[i]
+                p = v[pi]
                 y = abs(p)
                 dp = (sign(p))
                 v[i] = y
@@ -504,7 +530,8 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
         elif op == 4:
             for k in range(start, stop):
                 i = rows[k]
-                p = v[a[i]]
+                pi = a[i]
+                p = v[pi]
                 y = sign(p)
                 dp = (0.0 if (p == p) else p)
                 v[i] = y
@@ -513,7 +540,8 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
         elif op == 5:
             for k in range(start, stop):
                 i = rows[k]
-                p = v[a[i]]
+                pi = a[i]
+                p = v[pi]
                 y = p * p
                 dp = (2.0 * p)
                 v[i] = y
@@ -522,7 +550,8 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
         elif op == 6:
             for k in range(start, stop):
                 i = rows[k]
-                p = v[a[i]]
+                pi = a[i]
+                p = v[pi]
                 y = sqrt(p)
                 dp = (0.5 / y)
                 v[i] = y
@@ -531,7 +560,8 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
         elif op == 7:
             for k in range(start, stop):
                 i = rows[k]
-                p = v[a[i]]
+                pi = a[i]
+                p = v[pi]
                 y = 1 / p
                 dp = (-(y * y))
                 v[i] = y
@@ -540,7 +570,8 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
         elif op == 8:
             for k in range(start, stop):
                 i = rows[k]
-                p = v[a[i]]
+                pi = a[i]
+                p = v[pi]
                 y = exp(p)
                 dp = y
                 v[i] = y
@@ -549,7 +580,8 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
         elif op == 9:
             for k in range(start, stop):
                 i = rows[k]
-                p = v[a[i]]
+                pi = a[i]
+                p = v[pi]
                 y = exp2(p)
                 dp = (0.6931471805599453 * y)
                 v[i] = y
@@ -558,7 +590,8 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
         elif op == 10:
             for k in range(start, stop):
                 i = rows[k]
-                p = v[a[i]]
+                pi = a[i]
+                p = v[pi]
                 y = expm1(p)
                 dp = (exp(p))
                 v[i] = y
@@ -567,7 +600,8 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
         elif op == 11:
             for k in range(start, stop):
                 i = rows[k]
-                p = v[a[i]]
+                pi = a[i]
+                p = v[pi]
                 y = log(p)
                 dp = (1.0 / p)
                 v[i] = y
@@ -576,7 +610,8 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
         elif op == 12:
             for k in range(start, stop):
                 i = rows[k]
-                p = v[a[i]]
+                pi = a[i]
+                p = v[pi]
                 y = log2(p)
                 dp = (1.4426950408889634 / p)
                 v[i] = y
@@ -585,7 +620,8 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
         elif op == 13:
             for k in range(start, stop):
                 i = rows[k]
-                p = v[a[i]]
+                pi = a[i]
+                p = v[pi]
                 y = log10(p)
                 dp = (0.4342944819032518 / p)
                 v[i] = y
@@ -594,7 +630,8 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
         elif op == 14:
             for k in range(start, stop):
                 i = rows[k]
-                p = v[a[i]]
+                pi = a[i]
+                p = v[pi]
                 y = log1p(p)
                 dp = (1.0 / (1.0 + p))
                 v[i] = y
@@ -603,7 +640,8 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
         elif op == 15:
             for k in range(start, stop):
                 i = rows[k]
-                p = v[a[i]]
+                pi = a[i]
+                p = v[pi]
                 y = sin(p)
                 dp = (cos(p))
                 v[i] = y
@@ -612,7 +650,8 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
         elif op == 16:
             for k in range(start, stop):
                 i = rows[k]
-                p = v[a[i]]
+                pi = a[i]
+                p = v[pi]
                 y = cos(p)
                 dp = (-(sin(p)))
                 v[i] = y
@@ -621,7 +660,8 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
         elif op == 17:
             for k in range(start, stop):
                 i = rows[k]
-                p = v[a[i]]
+                pi = a[i]
+                p = v[pi]
                 y = tan(p)
                 dp = (1.0 + (y * y))
                 v[i] = y
@@ -630,7 +670,8 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
         elif op == 18:
             for k in range(start, stop):
                 i = rows[k]
-                p = v[a[i]]
+                pi = a[i]
+                p = v[pi]
                 y = asin(p)
                 dp = (1.0 / (sqrt(((1.0 - p) * (1.0 + p)))))
                 v[i] = y
@@ -639,7 +680,8 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
         elif op == 19:
             for k in range(start, stop):
                 i = rows[k]
-                p = v[a[i]]
+                pi = a[i]
+                p = v[pi]
                 y = acos(p)
                 dp = (-1.0 / (sqrt(((1.0 - p) * (1.0 + p)))))
                 v[i] = y
@@ -648,7 +690,8 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
         elif op == 20:
             for k in range(start, stop):
                 i = rows[k]
-                p = v[a[i]]
+                pi = a[i]
+                p = v[pi]
                 y = atan(p)
                 dp = (1.0 / (1.0 + (p * p)))
                 v[i] = y
@@ -657,7 +700,8 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
         elif op == 21:
             for k in range(start, stop):
                 i = rows[k]
-                p = v[a[i]]
+                pi = a[i]
+                p = v[pi]
                 y = sinh(p)
                 dp = (cosh(p))
                 v[i] = y
@@ -666,7 +710,8 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
         elif op == 22:
             for k in range(start, stop):
                 i = rows[k]
-                p = v[a[i]]
+                pi = a[i]
+                p = v[pi]
                 y = cosh(p)
                 dp = (sinh(p))
                 v[i] = y
@@ -675,7 +720,8 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
         elif op == 23:
             for k in range(start, stop):
                 i = rows[k]
-                p = v[a[i]]
+                pi = a[i]
+                p = v[pi]
                 y = tanh(p)
                 dp = ((1.0 / (cosh(p))) * (1.0 / (cosh(p))))
                 v[i] = y
@@ -684,7 +730,8 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
         elif op == 24:
             for k in range(start, stop):
                 i = rows[k]
-                p = v[a[i]]
+                pi = a[i]
+                p = v[pi]
                 y = asinh(p)
                 dp = (1.0 / (hypot(1.0, p)))
                 v[i] = y
@@ -693,7 +740,8 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
         elif op == 25:
             for k in range(start, stop):
                 i = rows[k]
-                p = v[a[i]]
+                pi = a[i]
+                p = v[pi]
                 y = acosh(p)
                 dp = (1.0 / ((sqrt((p - 1.0))) * (sqrt((p + 1.0)))))
                 v[i] = y
@@ -702,7 +750,8 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
         elif op == 26:
             for k in range(start, stop):
                 i = rows[k]
-                p = v[a[i]]
+                pi = a[i]
+                p = v[pi]
                 y = atanh(p)
                 dp = (1.0 / ((1.0 - p) * (1.0 + p)))
                 v[i] = y
@@ -711,7 +760,8 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
         elif op == 27:
             for k in range(start, stop):
                 i = rows[k]
-                p = v[a[i]]
+                pi = a[i]
+                p = v[pi]
                 y = erf(p)
                 dp = (1.1283791670955126 * (gaussian(p, 1.0)))
                 v[i] = y
@@ -720,7 +770,8 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
         elif op == 28:
             for k in range(start, stop):
                 i = rows[k]
-                p = v[a[i]]
+                pi = a[i]
+                p = v[pi]
                 y = erfc(p)
                 dp = (-1.1283791670955126 * (gaussian(p, 1.0)))
                 v[i] = y
@@ -729,7 +780,8 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
         elif op == 29:
             for k in range(start, stop):
                 i = rows[k]
-                p = v[a[i]]
+                pi = a[i]
+                p = v[pi]
                 y = sigmoid(p)
                 dp = (y * (sigmoid((-p))))
                 v[i] = y
@@ -738,7 +790,8 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
         elif op == 30:
             for k in range(start, stop):
                 i = rows[k]
-                p = v[a[i]]
+                pi = a[i]
+                p = v[pi]
                 y = softplus(p)
                 dp = (sigmoid(p))
                 v[i] = y
@@ -747,7 +800,8 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
         elif op == 31:
             for k in range(start, stop):
                 i = rows[k]
-                p = v[a[i]]
+                pi = a[i]
+                p = v[pi]
                 y = relu(p)
                 dp = (sign(y))
                 v[i] = y
@@ -756,7 +810,8 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
         elif op == 32:
             for k in range(start, stop):
                 i = rows[k]
-                p = v[a[i]]
+                pi = a[i]
+                p = v[pi]
                 y = p if p > 0 else 0.01 * p
                 dp = (1.0 if (p > 0.0) else (0.01 if (p <= 0.0) else p))
                 v[i] = y
@@ -765,7 +820,8 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
         elif op == 33:
             for k in range(start, stop):
                 i = rows[k]
-                p = v[a[i]]
+                pi = a[i]
+                p = v[pi]
                 y = p if p > 0 else expm1(p)
                 dp = (1.0 if (p > 0.0) else (exp(p)))
                 v[i] = y
@@ -774,7 +830,8 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
         elif op == 34:
             for k in range(start, stop):
                 i = rows[k]
-                p = v[a[i]]
+                pi = a[i]
+                p = v[pi]
                 y = gelu(p)
                 dp = ((normal_cdf(p)) + chain(p, (0.3989422804014327 * (gaussian(p, 0.5)))))
                 v[i] = y
@@ -783,7 +840,8 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
         elif op == 35:
             for k in range(start, stop):
                 i = rows[k]
-                p = v[a[i]]
+                pi = a[i]
+                p = v[pi]
                 y = gelu_tanh(p)
                 t0 = (p * p)
                 t1 = ((1.5957691216057308 * p) * (1.0 + (0.044715 * t0)))
@@ -794,7 +852,8 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
         elif op == 36:
             for k in range(start, stop):
                 i = rows[k]
-                p = v[a[i]]
+                pi = a[i]
+                p = v[pi]
                 y = silu(p)
                 dp = chain((sigmoid(p)), (1.0 + chain(p, (sigmoid((-p))))))
                 v[i] = y
@@ -803,7 +862,8 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
         elif op == 37:
             for k in range(start, stop):
                 i = rows[k]
-                p = v[a[i]]
+                pi = a[i]
+                p = v[pi]
                 y = floor(p)
                 dp = (0.0 if (p == p) else p)
                 v[i] = y
@@ -812,7 +872,8 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
         elif op == 38:
             for k in range(start, stop):
                 i = rows[k]
-                p = v[a[i]]
+                pi = a[i]
+                p = v[pi]
                 y = ceil(p)
                 dp = (0.0 if (p == p) else p)
                 v[i] = y
@@ -821,7 +882,8 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
         elif op == 39:
             for k in range(start, stop):
                 i = rows[k]
-                p = v[a[i]]
+                pi = a[i]
+                p = v[pi]
                 y = round(p)
                 dp = (0.0 if (p == p) else p)
                 v[i] = y
@@ -830,8 +892,10 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
         elif op == 40:
             for k in range(start, stop):
                 i = rows[k]
-                p = v[a[i]]
-                q = v[b[i]]
+                pi = a[i]
+                qi = b[i]
+                p = v[pi]
+                q = v[qi]
                 y = p + q
                 dp = 1.0
                 dq = 1.0
@@ -841,8 +905,10 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
         elif op == 41:
             for k in range(start, stop):
                 i = rows[k]
-                p = v[a[i]]
-                q = v[b[i]]
+                pi = a[i]
+                qi = b[i]
+                p = v[pi]
+                q = v[qi]
                 y = p - q
                 dp = 1.0
                 dq = -1.0
@@ -852,8 +918,10 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
         elif op == 42:
             for k in range(start, stop):
                 i = rows[k]
-                p = v[a[i]]
-                q = v[b[i]]
+                pi = a[i]
+                qi = b[i]
+                p = v[pi]
+                q = v[qi]
                 y = p * q
                 dp = q
                 dq = p
@@ -863,8 +931,10 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
         elif op == 43:
             for k in range(start, stop):
                 i = rows[k]
-                p = v[a[i]]
-                q = v[b[i]]
+                pi = a[i]
+                qi = b[i]
+                p = v[pi]
+                q = v[qi]
                 y = p / q
                 dp = (1.0 / q)
                 dq = ((-y) / q)
@@ -874,19 +944,35 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
         elif op == 44:
             for k in range(start, stop):
                 i = rows[k]
-                p = v[a[i]]
-                q = v[b[i]]
+                pi = a[i]
+                qi = b[i]
+                p = v[pi]
+                q = v[qi]
                 y = power(p, q)
                 dp = (0.0 if (q == 0.0) else (q * (power(p, (q - 1.0)))))
                 dq = (((-y) if (q < 0.0) else 0.0) if (p == 0.0) else (0.0 if (((1.0 if (y == 0.0) else 0.0) * (1.0 if (p > 0.0) else 0.0)) != 0.0) else (y * (log(p)))))
                 v[i] = y
                 l[i, 0] = dp
                 l[i, 1] = dq
+        elif op == 61:
+            for k in range(start, stop):
+                i = rows[k]
+                pi = a[i]
+                qi = b[i]
+                p = v[pi]
+                q = v[qi]
+                y = power(p, q)
+                dp = (0.0 if (q == 0.0) else (q * (power(p, (q - 1.0)))))
+                v[i] = y
+                l[i, 0] = dp
+                l[i, 1] = 0.0
         elif op == 45:
             for k in range(start, stop):
                 i = rows[k]
-                p = v[a[i]]
-                q = v[b[i]]
+                pi = a[i]
+                qi = b[i]
+                p = v[pi]
+                q = v[qi]
                 y = atan2(p, q)
                 t0 = (hypot(p, q))
                 dp = (0.0 if (t0 == 0.0) else ((q / t0) / t0))
@@ -897,8 +983,10 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
         elif op == 46:
             for k in range(start, stop):
                 i = rows[k]
-                p = v[a[i]]
-                q = v[b[i]]
+                pi = a[i]
+                qi = b[i]
+                p = v[pi]
+                q = v[qi]
                 y = hypot(p, q)
                 dp = (0.0 if (y == 0.0) else (p / y))
                 dq = (0.0 if (y == 0.0) else (q / y))
@@ -908,8 +996,10 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
         elif op == 47:
             for k in range(start, stop):
                 i = rows[k]
-                p = v[a[i]]
-                q = v[b[i]]
+                pi = a[i]
+                qi = b[i]
+                p = v[pi]
+                q = v[qi]
                 y = 1.0 if p < q else 0.0
                 dp = 0.0
                 dq = 0.0
@@ -919,8 +1009,10 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
         elif op == 48:
             for k in range(start, stop):
                 i = rows[k]
-                p = v[a[i]]
-                q = v[b[i]]
+                pi = a[i]
+                qi = b[i]
+                p = v[pi]
+                q = v[qi]
                 y = 1.0 if p <= q else 0.0
                 dp = 0.0
                 dq = 0.0
@@ -930,8 +1022,10 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
         elif op == 49:
             for k in range(start, stop):
                 i = rows[k]
-                p = v[a[i]]
-                q = v[b[i]]
+                pi = a[i]
+                qi = b[i]
+                p = v[pi]
+                q = v[qi]
                 y = 1.0 if p > q else 0.0
                 dp = 0.0
                 dq = 0.0
@@ -941,8 +1035,10 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
         elif op == 50:
             for k in range(start, stop):
                 i = rows[k]
-                p = v[a[i]]
-                q = v[b[i]]
+                pi = a[i]
+                qi = b[i]
+                p = v[pi]
+                q = v[qi]
                 y = 1.0 if p >= q else 0.0
                 dp = 0.0
                 dq = 0.0
@@ -952,8 +1048,10 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
         elif op == 51:
             for k in range(start, stop):
                 i = rows[k]
-                p = v[a[i]]
-                q = v[b[i]]
+                pi = a[i]
+                qi = b[i]
+                p = v[pi]
+                q = v[qi]
                 y = 1.0 if p == q else 0.0
                 dp = 0.0
                 dq = 0.0
@@ -963,8 +1061,10 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
         elif op == 52:
             for k in range(start, stop):
                 i = rows[k]
-                p = v[a[i]]
-                q = v[b[i]]
+                pi = a[i]
+                qi = b[i]
+                p = v[pi]
+                q = v[qi]
                 y = 1.0 if p != q else 0.0
                 dp = 0.0
                 dq = 0.0
@@ -974,61 +1074,162 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
         elif op == 53:
             for k in range(start, stop):
                 i = rows[k]
-                n = gather(ops, a, b, v, i, xs)
-                v[i] = _where(xs, n, ds)
-                scatter(l, i, n, ds)
+                link = b[i]
+                pi = a[i]
+                qi = a[link]
+                ri = b[link]
+                p = v[pi]
+                q = v[qi]
+                r = v[ri]
+                y = q if p != 0 else r
+                dp = 0.0
+                dq = (1.0 if (p != 0.0) else 0.0)
+                dr = (1.0 if (p == 0.0) else 0.0)
+                v[i] = y
+                l[i, 0] = dp
+                l[i, 1] = 1.0
+                l[link, 0] = dq
+                l[link, 1] = dr
         elif op == 54:
             for k in range(start, stop):
                 i = rows[k]
-                n = gather(ops, a, b, v, i, xs)
-                v[i] = _clamp(xs, n, ds)
-                scatter(l, i, n, ds)
+                link = b[i]
+                pi = a[i]
+                qi = a[link]
+                ri = b[link]
+                p = v[pi]
+                q = v[qi]
+                r = v[ri]
+                y = clamp(p, q, r)
+                dp = ((1.0 if (p >= q) else 0.0) * (1.0 if (p <= r) else 0.0))
+                dq = ((1.0 if (p < q) else 0.0) * (1.0 if (q <= r) else 0.0))
+                dr = (1.0 if (((1.0 if (p > r) else 0.0) + (1.0 if (q > r) else 0.0)) > 0.0) else 0.0)
+                v[i] = y
+                l[i, 0] = dp
+                l[i, 1] = 1.0
+                l[link, 0] = dq
+                l[link, 1] = dr
         elif op == 55:
             for k in range(start, stop):
                 i = rows[k]
                 n = gather(ops, a, b, v, i, xs)
                 v[i] = _sum(xs, n, ds)
                 scatter(l, i, n, ds)
+        elif op == 62:
+            for k in range(start, stop):
+                i = rows[k]
+                pi = a[i]
+                qi = b[i]
+                p = v[pi]
+                q = v[qi]
+                y = sum_of_two(p, q)
+                dp = 1.0
+                dq = 1.0
+                v[i] = y
+                l[i, 0] = dp
+                l[i, 1] = dq
         elif op == 56:
             for k in range(start, stop):
                 i = rows[k]
                 n = gather(ops, a, b, v, i, xs)
                 v[i] = _prod(xs, n, ds)
                 scatter(l, i, n, ds)
+        elif op == 63:
+            for k in range(start, stop):
+                i = rows[k]
+                pi = a[i]
+                qi = b[i]
+                p = v[pi]
+                q = v[qi]
+                y = prod_of_two(p, q)
+                dp = q
+                dq = p
+                v[i] = y
+                l[i, 0] = dp
+                l[i, 1] = dq
         elif op == 57:
             for k in range(start, stop):
                 i = rows[k]
                 n = gather(ops, a, b, v, i, xs)
                 v[i] = _mean(xs, n, ds)
                 scatter(l, i, n, ds)
+        elif op == 64:
+            for k in range(start, stop):
+                i = rows[k]
+                pi = a[i]
+                qi = b[i]
+                p = v[pi]
+                q = v[qi]
+                y = mean_of_two(p, q)
+                t0 = (1.0 / 2.0)
+                dp = t0
+                dq = t0
+                v[i] = y
+                l[i, 0] = dp
+                l[i, 1] = dq
         elif op == 58:
             for k in range(start, stop):
                 i = rows[k]
                 n = gather(ops, a, b, v, i, xs)
                 v[i] = _max(xs, n, ds)
                 scatter(l, i, n, ds)
+        elif op == 65:
+            for k in range(start, stop):
+                i = rows[k]
+                pi = a[i]
+                qi = b[i]
+                p = v[pi]
+                q = v[qi]
+                y = max_of_two(p, q)
+                t0 = (1.0 if (p == y) else 0.0)
+                t1 = (1.0 if (q == y) else 0.0)
+                t2 = (t0 + t1)
+                dp = (t0 / t2)
+                dq = (t1 / t2)
+                v[i] = y
+                l[i, 0] = dp
+                l[i, 1] = dq
         elif op == 59:
             for k in range(start, stop):
                 i = rows[k]
                 n = gather(ops, a, b, v, i, xs)
                 v[i] = _min(xs, n, ds)
                 scatter(l, i, n, ds)
+        elif op == 66:
+            for k in range(start, stop):
+                i = rows[k]
+                pi = a[i]
+                qi = b[i]
+                p = v[pi]
+                q = v[qi]
+                y = min_of_two(p, q)
+                t0 = (1.0 if (p == y) else 0.0)
+                t1 = (1.0 if (q == y) else 0.0)
+                t2 = (t0 + t1)
+                dp = (t0 / t2)
+                dq = (t1 / t2)
+                v[i] = y
+                l[i, 0] = dp
+                l[i, 1] = dq
         elif op == 60:
             for k in range(start, stop):
                 i = rows[k]
                 n = gather(ops, a, b, v, i, xs)
                 v[i] = _logsumexp(xs, n, ds)
                 scatter(l, i, n, ds)
-        elif op == 61:
+        elif op == 67:
             for k in range(start, stop):
                 i = rows[k]
-                p = v[a[i]]
-                q = v[b[i]]
-                y = power(p, q)
-                dp = (0.0 if (q == 0.0) else (q * (power(p, (q - 1.0)))))
+                pi = a[i]
+                qi = b[i]
+                p = v[pi]
+                q = v[qi]
+                y = logsumexp_of_two(p, q)
+                dp = (exp((p - y)))
+                dq = (exp((q - y)))
                 v[i] = y
                 l[i, 0] = dp
-                l[i, 1] = 0.0
+                l[i, 1] = dq
 
 
 @compiled("void(uint8[::1], uint32[::1], uint32[::1], float64[:, ::1], float64[:, :, ::1], int64, float64[::1], float64[::1])")
@@ -1036,9 +1237,8 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
     """As forward, for a block of independent rows at once: v is (slots, lanes), l is (rows, 2, lanes), l zeroed."""
     for i in range(ops.size):
         op = ops[i]
-        pi = a[i]
-        qi = b[i]
         if op == 2:
+            pi = a[i]
             for j in range(lanes):
                 p = v[pi, j]
                 y = -p
@@ -1046,6 +1246,7 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
                 v[i, j] = y
                 l[i, 0, j] = dp
         elif op == 3:
+            pi = a[i]
             for j in range(lanes):
                 p = v[pi, j]
                 y = abs(p)
@@ -1053,6 +1254,7 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
                 v[i, j] = y
                 l[i, 0, j] = dp
         elif op == 4:
+            pi = a[i]
             for j in range(lanes):
                 p = v[pi, j]
                 y = sign(p)
@@ -1060,6 +1262,7 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
                 v[i, j] = y
                 l[i, 0, j] = dp
         elif op == 5:
+            pi = a[i]
             for j in range(lanes):
                 p = v[pi, j]
                 y = p * p
@@ -1067,6 +1270,7 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
                 v[i, j] = y
                 l[i, 0, j] = dp
         elif op == 6:
+            pi = a[i]
             for j in range(lanes):
                 p = v[pi, j]
                 y = sqrt(p)
@@ -1074,6 +1278,7 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
                 v[i, j] = y
                 l[i, 0, j] = dp
         elif op == 7:
+            pi = a[i]
             for j in range(lanes):
                 p = v[pi, j]
                 y = 1 / p
@@ -1081,6 +1286,7 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
                 v[i, j] = y
                 l[i, 0, j] = dp
         elif op == 8:
+            pi = a[i]
             for j in range(lanes):
                 p = v[pi, j]
                 y = exp(p)
@@ -1088,6 +1294,7 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
                 v[i, j] = y
                 l[i, 0, j] = dp
         elif op == 9:
+            pi = a[i]
             for j in range(lanes):
                 p = v[pi, j]
                 y = exp2(p)
@@ -1095,6 +1302,7 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
                 v[i, j] = y
                 l[i, 0, j] = dp
         elif op == 10:
+            pi = a[i]
             for j in range(lanes):
                 p = v[pi, j]
                 y = expm1(p)
@@ -1102,6 +1310,7 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
                 v[i, j] = y
                 l[i, 0, j] = dp
         elif op == 11:
+            pi = a[i]
             for j in range(lanes):
                 p = v[pi, j]
                 y = log(p)
@@ -1109,6 +1318,7 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
                 v[i, j] = y
                 l[i, 0, j] = dp
         elif op == 12:
+            pi = a[i]
             for j in range(lanes):
                 p = v[pi, j]
                 y = log2(p)
@@ -1116,6 +1326,7 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
                 v[i, j] = y
                 l[i, 0, j] = dp
         elif op == 13:
+            pi = a[i]
             for j in range(lanes):
                 p = v[pi, j]
                 y = log10(p)
@@ -1123,6 +1334,7 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
                 v[i, j] = y
                 l[i, 0, j] = dp
         elif op == 14:
+            pi = a[i]
             for j in range(lanes):
                 p = v[pi, j]
                 y = log1p(p)
@@ -1130,6 +1342,7 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
                 v[i, j] = y
                 l[i, 0, j] = dp
         elif op == 15:
+            pi = a[i]
             for j in range(lanes):
                 p = v[pi, j]
                 y = sin(p)
@@ -1137,6 +1350,7 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
                 v[i, j] = y
                 l[i, 0, j] = dp
         elif op == 16:
+            pi = a[i]
             for j in range(lanes):
                 p = v[pi, j]
                 y = cos(p)
@@ -1144,6 +1358,7 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
                 v[i, j] = y
                 l[i, 0, j] = dp
         elif op == 17:
+            pi = a[i]
             for j in range(lanes):
                 p = v[pi, j]
                 y = tan(p)
@@ -1151,6 +1366,7 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
                 v[i, j] = y
                 l[i, 0, j] = dp
         elif op == 18:
+            pi = a[i]
             for j in range(lanes):
                 p = v[pi, j]
                 y = asin(p)
@@ -1158,6 +1374,7 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
                 v[i, j] = y
                 l[i, 0, j] = dp
         elif op == 19:
+            pi = a[i]
             for j in range(lanes):
                 p = v[pi, j]
                 y = acos(p)
@@ -1165,6 +1382,7 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
                 v[i, j] = y
                 l[i, 0, j] = dp
         elif op == 20:
+            pi = a[i]
             for j in range(lanes):
                 p = v[pi, j]
                 y = atan(p)
@@ -1172,6 +1390,7 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
                 v[i, j] = y
                 l[i, 0, j] = dp
         elif op == 21:
+            pi = a[i]
             for j in range(lanes):
                 p = v[pi, j]
                 y = sinh(p)
@@ -1179,6 +1398,7 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
                 v[i, j] = y
                 l[i, 0, j] = dp
         elif op == 22:
+            pi = a[i]
             for j in range(lanes):
                 p = v[pi, j]
                 y = cosh(p)
@@ -1186,6 +1406,7 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
                 v[i, j] = y
                 l[i, 0, j] = dp
         elif op == 23:
+            pi = a[i]
             for j in range(lanes):
                 p = v[pi, j]
                 y = tanh(p)
@@ -1193,6 +1414,7 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
                 v[i, j] = y
                 l[i, 0, j] = dp
         elif op == 24:
+            pi = a[i]
             for j in range(lanes):
                 p = v[pi, j]
                 y = asinh(p)
@@ -1200,6 +1422,7 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
                 v[i, j] = y
                 l[i, 0, j] = dp
         elif op == 25:
+            pi = a[i]
             for j in range(lanes):
                 p = v[pi, j]
                 y = acosh(p)
@@ -1207,6 +1430,7 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
                 v[i, j] = y
                 l[i, 0, j] = dp
         elif op == 26:
+            pi = a[i]
             for j in range(lanes):
                 p = v[pi, j]
                 y = atanh(p)
@@ -1214,6 +1438,7 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
                 v[i, j] = y
                 l[i, 0, j] = dp
         elif op == 27:
+            pi = a[i]
             for j in range(lanes):
                 p = v[pi, j]
                 y = erf(p)
@@ -1221,6 +1446,7 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
                 v[i, j] = y
                 l[i, 0, j] = dp
         elif op == 28:
+            pi = a[i]
             for j in range(lanes):
                 p = v[pi, j]
                 y = erfc(p)
@@ -1228,6 +1454,7 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
                 v[i, j] = y
                 l[i, 0, j] = dp
         elif op == 29:
+            pi = a[i]
             for j in range(lanes):
                 p = v[pi, j]
                 y = sigmoid(p)
@@ -1235,6 +1462,7 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
                 v[i, j] = y
                 l[i, 0, j] = dp
         elif op == 30:
+            pi = a[i]
             for j in range(lanes):
                 p = v[pi, j]
                 y = softplus(p)
@@ -1242,6 +1470,7 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
                 v[i, j] = y
                 l[i, 0, j] = dp
         elif op == 31:
+            pi = a[i]
             for j in range(lanes):
                 p = v[pi, j]
                 y = relu(p)
@@ -1249,6 +1478,7 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
                 v[i, j] = y
                 l[i, 0, j] = dp
         elif op == 32:
+            pi = a[i]
             for j in range(lanes):
                 p = v[pi, j]
                 y = p if p > 0 else 0.01 * p
@@ -1256,6 +1486,7 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
                 v[i, j] = y
                 l[i, 0, j] = dp
         elif op == 33:
+            pi = a[i]
             for j in range(lanes):
                 p = v[pi, j]
                 y = p if p > 0 else expm1(p)
@@ -1263,6 +1494,7 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
                 v[i, j] = y
                 l[i, 0, j] = dp
         elif op == 34:
+            pi = a[i]
             for j in range(lanes):
                 p = v[pi, j]
                 y = gelu(p)
@@ -1270,6 +1502,7 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
                 v[i, j] = y
                 l[i, 0, j] = dp
         elif op == 35:
+            pi = a[i]
             for j in range(lanes):
                 p = v[pi, j]
                 y = gelu_tanh(p)
@@ -1279,6 +1512,7 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
                 v[i, j] = y
                 l[i, 0, j] = dp
         elif op == 36:
+            pi = a[i]
             for j in range(lanes):
                 p = v[pi, j]
                 y = silu(p)
@@ -1286,6 +1520,7 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
                 v[i, j] = y
                 l[i, 0, j] = dp
         elif op == 37:
+            pi = a[i]
             for j in range(lanes):
                 p = v[pi, j]
                 y = floor(p)
@@ -1293,6 +1528,7 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
                 v[i, j] = y
                 l[i, 0, j] = dp
         elif op == 38:
+            pi = a[i]
             for j in range(lanes):
                 p = v[pi, j]
                 y = ceil(p)
@@ -1300,6 +1536,7 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
                 v[i, j] = y
                 l[i, 0, j] = dp
         elif op == 39:
+            pi = a[i]
             for j in range(lanes):
                 p = v[pi, j]
                 y = round(p)
@@ -1307,6 +1544,8 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
                 v[i, j] = y
                 l[i, 0, j] = dp
         elif op == 40:
+            pi = a[i]
+            qi = b[i]
             for j in range(lanes):
                 p = v[pi, j]
                 q = v[qi, j]
@@ -1317,6 +1556,8 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
                 l[i, 0, j] = dp
                 l[i, 1, j] = dq
         elif op == 41:
+            pi = a[i]
+            qi = b[i]
             for j in range(lanes):
                 p = v[pi, j]
                 q = v[qi, j]
@@ -1327,6 +1568,8 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
                 l[i, 0, j] = dp
                 l[i, 1, j] = dq
         elif op == 42:
+            pi = a[i]
+            qi = b[i]
             for j in range(lanes):
                 p = v[pi, j]
                 q = v[qi, j]
@@ -1337,6 +1580,8 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
                 l[i, 0, j] = dp
                 l[i, 1, j] = dq
         elif op == 43:
+            pi = a[i]
+            qi = b[i]
             for j in range(lanes):
                 p = v[pi, j]
                 q = v[qi, j]
@@ -1347,6 +1592,8 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
                 l[i, 0, j] = dp
                 l[i, 1, j] = dq
         elif op == 44:
+            pi = a[i]
+            qi = b[i]
             for j in range(lanes):
                 p = v[pi, j]
                 q = v[qi, j]
@@ -1356,7 +1603,19 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
                 v[i, j] = y
                 l[i, 0, j] = dp
                 l[i, 1, j] = dq
+        elif op == 61:
+            pi = a[i]
+            qi = b[i]
+            for j in range(lanes):
+                p = v[pi, j]
+                q = v[qi, j]
+                y = power(p, q)
+                dp = (0.0 if (q == 0.0) else (q * (power(p, (q - 1.0)))))
+                v[i, j] = y
+                l[i, 0, j] = dp
         elif op == 45:
+            pi = a[i]
+            qi = b[i]
             for j in range(lanes):
                 p = v[pi, j]
                 q = v[qi, j]
@@ -1368,6 +1627,8 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
                 l[i, 0, j] = dp
                 l[i, 1, j] = dq
         elif op == 46:
+            pi = a[i]
+            qi = b[i]
             for j in range(lanes):
                 p = v[pi, j]
                 q = v[qi, j]
@@ -1378,6 +1639,8 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
                 l[i, 0, j] = dp
                 l[i, 1, j] = dq
         elif op == 47:
+            pi = a[i]
+            qi = b[i]
             for j in range(lanes):
                 p = v[pi, j]
                 q = v[qi, j]
@@ -1388,6 +1651,8 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
                 l[i, 0, j] = dp
                 l[i, 1, j] = dq
         elif op == 48:
+            pi = a[i]
+            qi = b[i]
             for j in range(lanes):
                 p = v[pi, j]
                 q = v[qi, j]
@@ -1398,6 +1663,8 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
                 l[i, 0, j] = dp
                 l[i, 1, j] = dq
         elif op == 49:
+            pi = a[i]
+            qi = b[i]
             for j in range(lanes):
                 p = v[pi, j]
                 q = v[qi, j]
@@ -1408,6 +1675,8 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
                 l[i, 0, j] = dp
                 l[i, 1, j] = dq
         elif op == 50:
+            pi = a[i]
+            qi = b[i]
             for j in range(lanes):
                 p = v[pi, j]
                 q = v[qi, j]
@@ -1418,6 +1687,8 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
                 l[i, 0, j] = dp
                 l[i, 1, j] = dq
         elif op == 51:
+            pi = a[i]
+            qi = b[i]
             for j in range(lanes):
                 p = v[pi, j]
                 q = v[qi, j]
@@ -1428,6 +1699,8 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
                 l[i, 0, j] = dp
                 l[i, 1, j] = dq
         elif op == 52:
+            pi = a[i]
+            qi = b[i]
             for j in range(lanes):
                 p = v[pi, j]
                 q = v[qi, j]
@@ -1438,53 +1711,150 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
                 l[i, 0, j] = dp
                 l[i, 1, j] = dq
         elif op == 53:
+            link = b[i]
+            pi = a[i]
+            qi = a[link]
+            ri = b[link]
             for j in range(lanes):
-                n = gather_lane(ops, a, b, v, i, j, xs)
-                v[i, j] = _where(xs, n, ds)
-                scatter_lane(l, i, j, n, ds)
+                p = v[pi, j]
+                q = v[qi, j]
+                r = v[ri, j]
+                y = q if p != 0 else r
+                dp = 0.0
+                dq = (1.0 if (p != 0.0) else 0.0)
+                dr = (1.0 if (p == 0.0) else 0.0)
+                v[i, j] = y
+                l[i, 0, j] = dp
+                l[i, 1, j] = 1.0
+                l[link, 0, j] = dq
+                l[link, 1, j] = dr
         elif op == 54:
+            link = b[i]
+            pi = a[i]
+            qi = a[link]
+            ri = b[link]
             for j in range(lanes):
-                n = gather_lane(ops, a, b, v, i, j, xs)
-                v[i, j] = _clamp(xs, n, ds)
-                scatter_lane(l, i, j, n, ds)
+                p = v[pi, j]
+                q = v[qi, j]
+                r = v[ri, j]
+                y = clamp(p, q, r)
+                dp = ((1.0 if (p >= q) else 0.0) * (1.0 if (p <= r) else 0.0))
+                dq = ((1.0 if (p < q) else 0.0) * (1.0 if (q <= r) else 0.0))
+                dr = (1.0 if (((1.0 if (p > r) else 0.0) + (1.0 if (q > r) else 0.0)) > 0.0) else 0.0)
+                v[i, j] = y
+                l[i, 0, j] = dp
+                l[i, 1, j] = 1.0
+                l[link, 0, j] = dq
+                l[link, 1, j] = dr
         elif op == 55:
             for j in range(lanes):
                 n = gather_lane(ops, a, b, v, i, j, xs)
                 v[i, j] = _sum(xs, n, ds)
                 scatter_lane(l, i, j, n, ds)
+        elif op == 62:
+            pi = a[i]
+            qi = b[i]
+            for j in range(lanes):
+                p = v[pi, j]
+                q = v[qi, j]
+                y = sum_of_two(p, q)
+                dp = 1.0
+                dq = 1.0
+                v[i, j] = y
+                l[i, 0, j] = dp
+                l[i, 1, j] = dq
         elif op == 56:
             for j in range(lanes):
                 n = gather_lane(ops, a, b, v, i, j, xs)
                 v[i, j] = _prod(xs, n, ds)
                 scatter_lane(l, i, j, n, ds)
+        elif op == 63:
+            pi = a[i]
+            qi = b[i]
+            for j in range(lanes):
+                p = v[pi, j]
+                q = v[qi, j]
+                y = prod_of_two(p, q)
+                dp = q
+                dq = p
+                v[i, j] = y
+                l[i, 0, j] = dp
+                l[i, 1, j] = dq
         elif op == 57:
             for j in range(lanes):
                 n = gather_lane(ops, a, b, v, i, j, xs)
                 v[i, j] = _mean(xs, n, ds)
                 scatter_lane(l, i, j, n, ds)
+        elif op == 64:
+            pi = a[i]
+            qi = b[i]
+            for j in range(lanes):
+                p = v[pi, j]
+                q = v[qi, j]
+                y = mean_of_two(p, q)
+                t0 = (1.0 / 2.0)
+                dp = t0
+                dq = t0
+                v[i, j] = y
+                l[i, 0, j] = dp
+                l[i, 1, j] = dq
         elif op == 58:
             for j in range(lanes):
                 n = gather_lane(ops, a, b, v, i, j, xs)
                 v[i, j] = _max(xs, n, ds)
                 scatter_lane(l, i, j, n, ds)
+        elif op == 65:
+            pi = a[i]
+            qi = b[i]
+            for j in range(lanes):
+                p = v[pi, j]
+                q = v[qi, j]
+                y = max_of_two(p, q)
+                t0 = (1.0 if (p == y) else 0.0)
+                t1 = (1.0 if (q == y) else 0.0)
+                t2 = (t0 + t1)
+                dp = (t0 / t2)
+                dq = (t1 / t2)
+                v[i, j] = y
+                l[i, 0, j] = dp
+                l[i, 1, j] = dq
         elif op == 59:
             for j in range(lanes):
                 n = gather_lane(ops, a, b, v, i, j, xs)
                 v[i, j] = _min(xs, n, ds)
                 scatter_lane(l, i, j, n, ds)
+        elif op == 66:
+            pi = a[i]
+            qi = b[i]
+            for j in range(lanes):
+                p = v[pi, j]
+                q = v[qi, j]
+                y = min_of_two(p, q)
+                t0 = (1.0 if (p == y) else 0.0)
+                t1 = (1.0 if (q == y) else 0.0)
+                t2 = (t0 + t1)
+                dp = (t0 / t2)
+                dq = (t1 / t2)
+                v[i, j] = y
+                l[i, 0, j] = dp
+                l[i, 1, j] = dq
         elif op == 60:
             for j in range(lanes):
                 n = gather_lane(ops, a, b, v, i, j, xs)
                 v[i, j] = _logsumexp(xs, n, ds)
                 scatter_lane(l, i, j, n, ds)
-        elif op == 61:
+        elif op == 67:
+            pi = a[i]
+            qi = b[i]
             for j in range(lanes):
                 p = v[pi, j]
                 q = v[qi, j]
-                y = power(p, q)
-                dp = (0.0 if (q == 0.0) else (q * (power(p, (q - 1.0)))))
+                y = logsumexp_of_two(p, q)
+                dp = (exp((p - y)))
+                dq = (exp((q - y)))
                 v[i, j] = y
                 l[i, 0, j] = dp
+                l[i, 1, j] = dq
 
 
 @compiled("void(uint8[::1], uint32[::1], uint32[::1], float64[::1], float64[:, ::1])")
@@ -1622,6 +1992,9 @@ def curvature(ops: Any, a: Any, b: Any, v: Any, h: Any) -> None:
             h[i, 0] = chain(t0, chain(q, (0.0 if (t1 == 0.0) else (t1 * (power(p, (t1 - 1.0)))))))
             h[i, 1] = chain(t0, (t2 + chain(q, (((-t2) if (t1 < 0.0) else 0.0) if (p == 0.0) else (0.0 if (((1.0 if (t2 == 0.0) else 0.0) * (1.0 if (p > 0.0) else 0.0)) != 0.0) else (t2 * t3))))))
             h[i, 2] = (chain((1.0 if (p == 0.0) else 0.0), chain((1.0 if (q < 0.0) else 0.0), (-t5))) + chain((1.0 if not (p == 0.0) else 0.0), chain((1.0 if (t4 == 0.0) else 0.0), chain(t3, t5))))
+        elif op == 61:
+            t0 = (q - 1.0)
+            h[i, 0] = chain((1.0 if not (q == 0.0) else 0.0), chain(q, (0.0 if (t0 == 0.0) else (t0 * (power(p, (t0 - 1.0)))))))
         elif op == 45:
             t0 = (hypot(p, q))
             t1 = (1.0 if not (t0 == 0.0) else 0.0)
@@ -1645,160 +2018,256 @@ def curvature(ops: Any, a: Any, b: Any, v: Any, h: Any) -> None:
             h[i, 0] = chain(t0, (t1 + chain(t3, (0.0 if (y == 0.0) else t2))))
             h[i, 1] = chain(t0, chain(t3, t5))
             h[i, 2] = chain(t0, (t1 + chain(((-t4) / y), t5)))
-        elif op == 61:
-            t0 = (q - 1.0)
-            h[i, 0] = chain((1.0 if not (q == 0.0) else 0.0), chain(q, (0.0 if (t0 == 0.0) else (t0 * (power(p, (t0 - 1.0)))))))
+        elif op == 63:
+            h[i, 1] = 1.0
+        elif op == 67:
+            t0 = (exp((p - y)))
+            t1 = (exp((q - y)))
+            t2 = (-t1)
+            h[i, 0] = chain(t0, (1.0 + (-t0)))
+            h[i, 1] = chain(t0, t2)
+            h[i, 2] = chain(t1, (1.0 + t2))
 
 
-@compiled("void(uint8[::1], uint32[::1], uint32[::1], float64[::1], uint32[::1], boolean[::1], float64[::1])")
-def kinks(ops: Any, a: Any, b: Any, v: Any, rows: Any, flags: Any, xs: Any) -> None:
+@compiled("void(uint8[::1], uint32[::1], uint32[::1], float64[::1], uint32[::1], boolean[::1])")
+def kinks(ops: Any, a: Any, b: Any, v: Any, rows: Any, flags: Any) -> None:
     """Sets flags[k] where rows[k] sits exactly on a kink."""
     for k in range(rows.size):
         i = rows[k]
         op = ops[i]
-        p = v[a[i]]
-        q = v[b[i]]
         flag = False
         if op == 3:
+            pi = a[i]
+            p = v[pi]
             flag = flag or (p == 0.0)
         elif op == 4:
+            pi = a[i]
+            p = v[pi]
             flag = flag or (p == 0.0)
         elif op == 31:
+            pi = a[i]
+            p = v[pi]
             flag = flag or (p == 0.0)
         elif op == 32:
+            pi = a[i]
+            p = v[pi]
             flag = flag or (p == 0.0)
         elif op == 37:
+            pi = a[i]
+            p = v[pi]
             flag = flag or (p == (floor(p)))
         elif op == 38:
+            pi = a[i]
+            p = v[pi]
             flag = flag or (p == (floor(p)))
         elif op == 39:
+            pi = a[i]
+            p = v[pi]
             flag = flag or ((p - (floor(p))) == 0.5)
         elif op == 45:
+            pi = a[i]
+            qi = b[i]
+            p = v[pi]
+            q = v[qi]
             flag = flag or (((1.0 if (p == 0.0) else 0.0) * (1.0 if (q == 0.0) else 0.0)) != 0.0)
         elif op == 46:
+            pi = a[i]
+            qi = b[i]
+            p = v[pi]
+            q = v[qi]
             flag = flag or (((1.0 if (p == 0.0) else 0.0) * (1.0 if (q == 0.0) else 0.0)) != 0.0)
         elif op == 47:
+            pi = a[i]
+            qi = b[i]
+            p = v[pi]
+            q = v[qi]
             flag = flag or (p == q)
         elif op == 48:
+            pi = a[i]
+            qi = b[i]
+            p = v[pi]
+            q = v[qi]
             flag = flag or (p == q)
         elif op == 49:
+            pi = a[i]
+            qi = b[i]
+            p = v[pi]
+            q = v[qi]
             flag = flag or (p == q)
         elif op == 50:
+            pi = a[i]
+            qi = b[i]
+            p = v[pi]
+            q = v[qi]
             flag = flag or (p == q)
         elif op == 51:
+            pi = a[i]
+            qi = b[i]
+            p = v[pi]
+            q = v[qi]
             flag = flag or (p == q)
         elif op == 52:
+            pi = a[i]
+            qi = b[i]
+            p = v[pi]
+            q = v[qi]
             flag = flag or (p == q)
         elif op == 54:
-            gather(ops, a, b, v, i, xs)
-            x = xs[0]
-            low = xs[1]
-            high = xs[2]
-            flag = flag or (((1.0 if (x == low) else 0.0) + (1.0 if (x == high) else 0.0)) > 0.0)
+            link = b[i]
+            pi = a[i]
+            qi = a[link]
+            ri = b[link]
+            p = v[pi]
+            q = v[qi]
+            r = v[ri]
+            flag = flag or (((1.0 if (p == q) else 0.0) + (1.0 if (p == r) else 0.0)) > 0.0)
         elif op == 58:
             flag = flag or ties(ops, a, b, v, i)
+        elif op == 65:
+            pi = a[i]
+            qi = b[i]
+            p = v[pi]
+            q = v[qi]
+            flag = flag or (p == q and pi != qi)
         elif op == 59:
             flag = flag or ties(ops, a, b, v, i)
+        elif op == 66:
+            pi = a[i]
+            qi = b[i]
+            p = v[pi]
+            q = v[qi]
+            flag = flag or (p == q and pi != qi)
         flags[k] = flag
 
 
-@compiled("void(uint8[::1], uint32[::1], uint32[::1], float64[:, ::1], int64, uint32[::1], boolean[::1], float64[::1])")
-def kinks_block(ops: Any, a: Any, b: Any, v: Any, lanes: int, rows: Any, flags: Any, xs: Any) -> None:
+@compiled("void(uint8[::1], uint32[::1], uint32[::1], float64[:, ::1], int64, uint32[::1], boolean[::1])")
+def kinks_block(ops: Any, a: Any, b: Any, v: Any, lanes: int, rows: Any, flags: Any) -> None:
     """As kinks, for a block of independent rows at once: sets flags[k] where any of them sits on a kink."""
     for k in range(rows.size):
         i = rows[k]
         op = ops[i]
-        pi = a[i]
-        qi = b[i]
         flag = flags[k]
         if op == 3:
+            pi = a[i]
             for j in range(lanes):
                 p = v[pi, j]
-                q = v[qi, j]
                 flag = flag or (p == 0.0)
         elif op == 4:
+            pi = a[i]
             for j in range(lanes):
                 p = v[pi, j]
-                q = v[qi, j]
                 flag = flag or (p == 0.0)
         elif op == 31:
+            pi = a[i]
             for j in range(lanes):
                 p = v[pi, j]
-                q = v[qi, j]
                 flag = flag or (p == 0.0)
         elif op == 32:
+            pi = a[i]
             for j in range(lanes):
                 p = v[pi, j]
-                q = v[qi, j]
                 flag = flag or (p == 0.0)
         elif op == 37:
+            pi = a[i]
             for j in range(lanes):
                 p = v[pi, j]
-                q = v[qi, j]
                 flag = flag or (p == (floor(p)))
         elif op == 38:
+            pi = a[i]
             for j in range(lanes):
                 p = v[pi, j]
-                q = v[qi, j]
                 flag = flag or (p == (floor(p)))
         elif op == 39:
+            pi = a[i]
             for j in range(lanes):
                 p = v[pi, j]
-                q = v[qi, j]
                 flag = flag or ((p - (floor(p))) == 0.5)
         elif op == 45:
+            pi = a[i]
+            qi = b[i]
             for j in range(lanes):
                 p = v[pi, j]
                 q = v[qi, j]
                 flag = flag or (((1.0 if (p == 0.0) else 0.0) * (1.0 if (q == 0.0) else 0.0)) != 0.0)
         elif op == 46:
+            pi = a[i]
+            qi = b[i]
             for j in range(lanes):
                 p = v[pi, j]
                 q = v[qi, j]
                 flag = flag or (((1.0 if (p == 0.0) else 0.0) * (1.0 if (q == 0.0) else 0.0)) != 0.0)
         elif op == 47:
+            pi = a[i]
+            qi = b[i]
             for j in range(lanes):
                 p = v[pi, j]
                 q = v[qi, j]
                 flag = flag or (p == q)
         elif op == 48:
+            pi = a[i]
+            qi = b[i]
             for j in range(lanes):
                 p = v[pi, j]
                 q = v[qi, j]
                 flag = flag or (p == q)
         elif op == 49:
+            pi = a[i]
+            qi = b[i]
             for j in range(lanes):
                 p = v[pi, j]
                 q = v[qi, j]
                 flag = flag or (p == q)
         elif op == 50:
+            pi = a[i]
+            qi = b[i]
             for j in range(lanes):
                 p = v[pi, j]
                 q = v[qi, j]
                 flag = flag or (p == q)
         elif op == 51:
+            pi = a[i]
+            qi = b[i]
             for j in range(lanes):
                 p = v[pi, j]
                 q = v[qi, j]
                 flag = flag or (p == q)
         elif op == 52:
+            pi = a[i]
+            qi = b[i]
             for j in range(lanes):
                 p = v[pi, j]
                 q = v[qi, j]
                 flag = flag or (p == q)
         elif op == 54:
+            link = b[i]
+            pi = a[i]
+            qi = a[link]
+            ri = b[link]
             for j in range(lanes):
-                gather_lane(ops, a, b, v, i, j, xs)
-                x = xs[0]
-                low = xs[1]
-                high = xs[2]
-                flag = flag or (((1.0 if (x == low) else 0.0) + (1.0 if (x == high) else 0.0)) > 0.0)
+                p = v[pi, j]
+                q = v[qi, j]
+                r = v[ri, j]
+                flag = flag or (((1.0 if (p == q) else 0.0) + (1.0 if (p == r) else 0.0)) > 0.0)
         elif op == 58:
             for j in range(lanes):
                 flag = flag or ties_lane(ops, a, b, v, i, j)
+        elif op == 65:
+            pi = a[i]
+            qi = b[i]
+            for j in range(lanes):
+                p = v[pi, j]
+                q = v[qi, j]
+                flag = flag or (p == q and pi != qi)
         elif op == 59:
             for j in range(lanes):
                 flag = flag or ties_lane(ops, a, b, v, i, j)
+        elif op == 66:
+            pi = a[i]
+            qi = b[i]
+            for j in range(lanes):
+                p = v[pi, j]
+                q = v[qi, j]
+                flag = flag or (p == q and pi != qi)
         flags[k] = flag
 
 
@@ -1891,6 +2360,8 @@ def narrow_value(op: int, p: float, q: float) -> float:
         return p / q
     elif op == 44:
         return power(p, q)
+    elif op == 61:
+        return power(p, q)
     elif op == 45:
         return atan2(p, q)
     elif op == 46:
@@ -1907,6 +2378,18 @@ def narrow_value(op: int, p: float, q: float) -> float:
         return 1.0 if p == q else 0.0
     elif op == 52:
         return 1.0 if p != q else 0.0
+    elif op == 62:
+        return sum_of_two(p, q)
+    elif op == 63:
+        return prod_of_two(p, q)
+    elif op == 64:
+        return mean_of_two(p, q)
+    elif op == 65:
+        return max_of_two(p, q)
+    elif op == 66:
+        return min_of_two(p, q)
+    elif op == 67:
+        return logsumexp_of_two(p, q)
     return np.nan
 
 
@@ -1914,9 +2397,11 @@ def narrow_value(op: int, p: float, q: float) -> float:
 def wide_value(op: int, xs: Any, ds: Any) -> float:
     """The value of an operation of three or of any number of operands; ds, as long as xs, is scratch."""
     if op == 53:
-        return _where(xs, xs.size, ds)
+        p, q, r = xs[0], xs[1], xs[2]
+        return q if p != 0 else r
     elif op == 54:
-        return _clamp(xs, xs.size, ds)
+        p, q, r = xs[0], xs[1], xs[2]
+        return clamp(p, q, r)
     elif op == 55:
         return _sum(xs, xs.size, ds)
     elif op == 56:

@@ -124,13 +124,3 @@ def derivative(expression: Expression, tangents: Mapping[str, Expression]) -> Ex
     for local, moved in zip(locals_, moving, strict=True):
         total = add(total, chain(local, moved))
     return total
-
-
-def second_derivatives(operation: Operation) -> dict[tuple[int, int], Expression]:
-    """d2 result / d operand i d operand j for i <= j, over the parameters and `y`, for a fixed number of operands."""
-    rules = [parse(rule) for rule in operation.derivatives]
-    return {
-        (i, j): derivative(rules[i], {operation.parameters[j]: ONE, "y": rules[j]})
-        for j in range(len(rules))
-        for i in range(j + 1)
-    }

@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine import kernels
-from engine.generate import LINK
+from engine.generate import forms
 from engine.graph import Graph
-from engine.operations import CONSTANT, INPUT, OPERATIONS
+from engine.operations import CONSTANT, INPUT
 
 _KINKED = np.zeros(256, bool)
-for _code, _operation in enumerate(OPERATIONS, 2):
-    _KINKED[_code] = _operation.kink is not None
+for _form in forms():
+    _KINKED[_form.code] = _form.operation.kink is not None
 
 STRETCH = 1 << 18
 """Rows worked through between two checkpoints: a few milliseconds."""
@@ -71,7 +71,7 @@ class Tape:
     @cached_property
     def kinked(self) -> NDArray[np.uint32]:
         """The rows whose operation has a kink somewhere."""
-        return np.flatnonzero(_KINKED[self.ops] & (self.ops != LINK)).astype(np.uint32)
+        return np.flatnonzero(_KINKED[self.ops]).astype(np.uint32)
 
     def to_nodes(self, by_slot: NDArray[np.float64]) -> NDArray[np.float64]:
         """The entries of the graph's nodes, in document order, from an array over slots (its first axis)."""
