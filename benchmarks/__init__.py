@@ -1,0 +1,1 @@
+"""Chainrule measured beside what a user would otherwise take: `make bench`."""

@@ -1,0 +1,67 @@
+"""What was measured, as tables and goals, in Markdown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Goal:
+    """A ratio that is to stay at or below a bound (at or above it, where `at_least`)."""
+
+    what: str
+    bound: float
+    measured: float
+    at_least: bool = False
+
+    @property
+    def reached(self) -> bool:
+        return self.measured >= self.bound if self.at_least else self.measured <= self.bound
+
+    def row(self) -> list[str]:
+        relation = "at least" if self.at_least else "at most"
+        return [self.what, f"{relation} {self.bound:g}", number(self.measured), "yes" if self.reached else "**no**"]
+
+
+@dataclass(frozen=True)
+class Section:
+    """One group of measurements: a table, what it shows, and what was to be reached."""
+
+    title: str
+    text: str
+    header: list[str]
+    rows: list[list[str]]
+    goals: list[Goal] = field(default_factory=list)
+
+
+def number(value: float) -> str:
+    """Three significant digits, thousands separated, never an exponent."""
+    if value == 0:
+        return "0"
+    digits = max(0, 3 - len(f"{abs(value):.0f}")) if abs(value) >= 1 else 2
+    if abs(value) < 0.1:
+        digits = 4
+    return f"{value:,.{digits}f}"
+
+
+def table(header: list[str], rows: list[list[str]]) -> str:
+    """A Markdown table, its first column left, the others right."""
+    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def markdown(sections: list[Section], machine: str, picture: str) -> str:
+    """The whole page."""
+    goals = [goal.row() for section in sections for goal in section.goals]
+    parts = [
+        "# Performance",
+        f"Measured by `make bench` on {machine}. This page is its output; run it where you are. Times are medians of "
+        "repeated runs of one process with nothing else to do; what every peer computes is compared with the others' "
+        "answers before it is timed. Ratios travel better than nanoseconds.",
+        f"![Nanoseconds per node, by library]({picture})",
+        "## Goals",
+        table(["ratio", "goal", "measured", "reached"], goals),
+    ]
+    for section in sections:
+        parts += [f"## {section.title}", section.text, table(section.header, section.rows)]
+    return "\n\n".join(parts) + "\n"
