@@ -128,8 +128,8 @@ def sections(report: Callable[[str], None], quick: bool) -> tuple[list[Section],
             "Values and gradients of one graph",
             "Nanoseconds per node to compute everything once more for a graph that is built already. *Sweeps* is what "
             "the C loop does, from the second run of the same graph on; *gradient()* is the public call, which also "
-            "looks for kinks, disconnected inputs and non-finite numbers. micrograd's design, PyTorch and HIPS autograd "
-            "build their graph anew in every run: that is how they work. PyTorch, HIPS autograd, JAX and "
+            "looks for kinks, disconnected inputs and non-finite numbers. micrograd's design, PyTorch and HIPS "
+            "autograd build their graph anew in every run: that is how they work. PyTorch, HIPS autograd, JAX and "
             "*CasADi, inputs only* give the gradients of the inputs, the others those of every node. An empty "
             "field is a graph too large to wait for.",
             ["ns per node", *graphs],

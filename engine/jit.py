@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,16 +15,27 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def _cache_directory() -> None:
-    """Give numba a place for compiled code where its own choices (beside the source, HOME) are read-only.
+    """Give numba a place for compiled code where the one it would take is read-only.
 
-    Without one, `cache=True` raises at import, even when the code is compiled already.
+    Without one, `cache=True` raises at import, even when the code is compiled already. What is compiled already in a
+    read-only NUMBA_CACHE_DIR (of a container image, say) is copied, so that it is not compiled again.
     """
-    if "NUMBA_CACHE_DIR" in os.environ:
+    configured = os.environ.get("NUMBA_CACHE_DIR")
+    if configured:
+        with suppress(OSError):
+            Path(configured).mkdir(parents=True, exist_ok=True)
+        candidates = [Path(configured)]
+    else:
+        here = Path(__file__).parent / "__pycache__"
+        candidates = [here if here.exists() else here.parent, Path.home()]
+    if any(os.access(place, os.W_OK) for place in candidates):
         return
-    here = Path(__file__).parent / "__pycache__"
-    candidates = [here if here.exists() else here.parent, Path.home()]
-    if not any(os.access(place, os.W_OK) for place in candidates):
-        os.environ["NUMBA_CACHE_DIR"] = tempfile.mkdtemp(prefix="chainrule-kernels-")
+    scratch = tempfile.mkdtemp(prefix="chainrule-kernels-")
+    atexit.register(shutil.rmtree, scratch, ignore_errors=True)
+    if configured and Path(configured).is_dir():
+        shutil.copytree(configured, scratch, dirs_exist_ok=True)
+    # In the environment, where this process's workers find it too.
+    os.environ["NUMBA_CACHE_DIR"] = scratch
 
 
 _cache_directory()
