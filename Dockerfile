@@ -27,7 +27,7 @@ FROM python:3.13-slim-trixie
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends graphviz \
     && rm -rf /var/lib/apt/lists/* \
-    && useradd --system --uid 10001 --user-group --no-create-home --home-dir /nonexistent chainrule \
+    && useradd --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin chainrule \
     && install --directory --owner chainrule --group chainrule /var/lib/chainrule
 
 COPY --from=build /opt/chainrule /opt/chainrule

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
@@ -63,6 +63,18 @@ class Graph:
         from engine.document import read_document
 
         return read_document(document, pointer, max_nodes)
+
+    def gradient(
+        self,
+        wrt: Sequence[str] | None = None,
+        *,
+        outputs: Sequence[str] | None = None,
+        seeds: Mapping[str, float] | None = None,
+    ) -> Graph:
+        """The backward graph: see engine.backward.backward_graph."""
+        from engine.backward import backward_graph
+
+        return backward_graph(self, wrt, outputs=outputs, seeds=seeds)
 
     def to_document(self) -> dict[str, Any]:
         """The node document, with canonical operation names and with its outputs."""

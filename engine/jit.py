@@ -11,6 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numba
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
@@ -34,13 +36,12 @@ def _cache_directory() -> None:
     atexit.register(shutil.rmtree, scratch, ignore_errors=True)
     if configured and Path(configured).is_dir():
         shutil.copytree(configured, scratch, dirs_exist_ok=True)
-    # In the environment, where this process's workers find it too.
+    numba.config.CACHE_DIR = scratch  # type: ignore[attr-defined]  # numba fills its module from the environment
+    # This process's workers find it in the environment.
     os.environ["NUMBA_CACHE_DIR"] = scratch
 
 
 _cache_directory()
-
-import numba  # noqa: E402  (reads its settings from the environment when imported)
 
 _OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "boundscheck": False}
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import numba as nb
+from typing import Any
+
 import numpy as np
+from numba import types
 from numpy.typing import NDArray
 
-_U32 = nb.types.Array(nb.uint32, 1, "C", readonly=True)
-_I32 = nb.types.Array(nb.int32, 1, "C", readonly=True)
+from engine.jit import compiled
+
+_U32 = types.Array(types.uint32, 1, "C", readonly=True)
+_I32 = types.Array(types.int32, 1, "C", readonly=True)
 
 _SORTED = -1
 
 
-@nb.njit(nb.int64(_U32, _I32, nb.int32[::1]), cache=True, nogil=True)
-def _depth_first(offsets, operands, order):  # type: ignore[no-untyped-def]
+@compiled(types.int64(_U32, _I32, types.int32[::1]))
+def _depth_first(offsets: Any, operands: Any, order: Any) -> int:
     """Write the nodes to `order`, each after its operands, and return how many could be placed.
 
     Returns -1, and writes nothing, when the document's own order will do. Depth first from the nodes in
