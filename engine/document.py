@@ -24,6 +24,7 @@ MAX_ID_LENGTH = 128
 _FORMS = {
     "nodes": ("version", "name", "nodes", "outputs"),
     "columns": ("version", "name", "columns", "outputs"),
+    "expression": ("version", "name", "expression", "data", "outputs"),
 }
 _NODE_FIELDS = ("id", "op", "inputs", "data", "label")
 _COLUMNS = ("op", "inputs", "data", "id", "label")
@@ -75,6 +76,10 @@ def read_document(document: object, pointer: str = "", max_nodes: int | None = N
         check_text(document["name"], "/name", findings)
     if not forms:
         raise findings.error()
+    if form == "expression":
+        from engine.expression import read_expression
+
+        return read_expression(document, findings, max_nodes)
     return (_read_nodes if form == "nodes" else _read_columns)(document, findings, max_nodes)
 
 
@@ -121,18 +126,20 @@ def check_data(opcode: int, data: object, pointer: str, findings: Findings) -> N
         findings.add(pointer, "MISSING_DATA", "a constant needs data")
 
 
-def check_operation(name: str, inputs: int, pointer: str, inputs_pointer: str, findings: Findings) -> int | None:
+def check_operation(
+    name: str, inputs: int, pointer: str, inputs_pointer: str, findings: Findings, **place: int
+) -> int | None:
     """The opcode of a name, or None; an unknown name and a wrong number of inputs are noted."""
     opcode = resolve(name, inputs)
     if opcode is None:
         near = suggest(name)
-        hint = f"did you mean {near}?" if near else "GET /v1/operations lists the known ones"
-        findings.add(pointer, "UNKNOWN_OPERATION", f"{quote(name)} is no operation; {hint}")
+        hint = f"did you mean {near}?" if near else "the catalogue of operations lists them all"
+        findings.add(pointer, "UNKNOWN_OPERATION", f"{quote(name)} is no operation; {hint}", **place)
     elif opcode <= CONSTANT:
         if inputs:
-            findings.add(inputs_pointer, "WRONG_ARITY", f"a leaf takes no inputs, and {NAMES[opcode]} is one")
+            findings.add(inputs_pointer, "WRONG_ARITY", f"a leaf takes no inputs, and {NAMES[opcode]} is one", **place)
     elif not _LEAST[opcode] <= inputs <= _MOST[opcode]:
-        findings.add(inputs_pointer, "WRONG_ARITY", arity_problem(opcode, inputs))
+        findings.add(inputs_pointer, "WRONG_ARITY", arity_problem(opcode, inputs), **place)
     return opcode
 
 
@@ -179,6 +186,17 @@ def read_outputs(
         elif positions.setdefault(found, place) != place:
             findings.add(f"/outputs/{place}", "DUPLICATE_ID", f"the same node as output {positions[found]}")
     return list(positions)
+
+
+def finder(positions: Mapping[str, int]) -> Callable[[object], int | tuple[str, str]]:
+    """What `read_outputs` needs to find nodes by id."""
+
+    def find(value: object) -> int | tuple[str, str]:
+        if type(value) is not str:
+            return "INVALID_VALUE", f"must be a node's id, not {describe(value)}"
+        return positions.get(value, ("UNKNOWN_NODE", f"no node has the id {quote(value)}"))
+
+    return find
 
 
 def assemble(
@@ -283,27 +301,23 @@ def _read_nodes(document: Mapping[str, Any], findings: Findings, max_nodes: int 
     if not check_nodes_list(rows, "/nodes", findings, max_nodes):
         raise findings.error()
 
-    def find(value: object) -> int | tuple[str, str]:
-        if type(value) is not str:
-            return "INVALID_VALUE", f"must be a node's id, not {describe(value)}"
-        return positions.get(value, ("UNKNOWN_NODE", f"no node has the id {quote(value)}"))
-
     def place(node: int, operand: int) -> tuple[str, dict[str, int]]:
         inputs = [positions.get(item) if type(item) is str else None for item in rows[node]["inputs"]]
         return f"/nodes/{node}/inputs/{inputs.index(operand)}", {}
 
-    found = _bulk_nodes(rows)
+    found = bulk_nodes(rows)
     if found is None:
         positions, operands_of = _examine_nodes(rows, findings)
-        read_outputs(document, find, findings)
+        read_outputs(document, finder(positions), findings)
         ids = [row["id"] if type(row) is dict and type(row.get("id")) is str else "" for row in rows]
         note_cycles(operands_of, ids, findings, place)
         raise findings.error()
     nodes, positions = found
-    return assemble(document.get("name"), nodes, read_outputs(document, find, findings), findings, place)
+    outputs = read_outputs(document, finder(positions), findings)
+    return assemble(document.get("name"), nodes, outputs, findings, place)
 
 
-def _bulk_nodes(rows: list[Any]) -> tuple[Nodes, dict[str, int]] | None:
+def bulk_nodes(rows: list[Any]) -> tuple[Nodes, dict[str, int]] | None:
     """Well-formed nodes and the positions of their ids, or None."""
     positions: dict[str, int] = {}
     codes = bytearray()

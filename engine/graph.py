@@ -88,6 +88,12 @@ class Graph:
 
         return write_columns(self)
 
+    def to_expression(self) -> dict[str, Any]:
+        """An expression document with the same values, for reading; see `engine.rendering`."""
+        from engine.rendering import write_expression
+
+        return write_expression(self)
+
     @classmethod
     def assemble(
         cls,
