@@ -51,15 +51,19 @@ $(BIN)/python:
 
 # Without build isolation nothing is downloaded that the lock does not name.
 INSTALL_PROJECT := $(BIN)/$(PIP_INSTALL) --no-deps --no-build-isolation --editable .
+# Here, once, rather than silently at the first start and in every test process.
+COMPILE := $(BIN)/python -c "import engine.derivatives"
 
 $(VENV)/installed: requirements.txt pyproject.toml | $(BIN)/python
 	$(BIN)/$(PIP_INSTALL) --require-hashes --requirement requirements.txt
 	$(INSTALL_PROJECT)
+	$(COMPILE)
 	touch $@
 
 $(VENV)/installed-test: requirements-test.txt pyproject.toml | $(BIN)/python
 	$(BIN)/$(PIP_INSTALL) --require-hashes --requirement requirements-test.txt
 	$(INSTALL_PROJECT)
+	$(COMPILE)
 	touch $(VENV)/installed $@
 
 $(BENCH)/installed: requirements-bench.txt
