@@ -53,9 +53,10 @@ class Gradient:
     nonfinite: tuple[int | None, int | None]
 
 
-def bind(graph: Graph, tape: Tape, inputs: Mapping[str, float]) -> Array:
+def bind(graph: Graph, inputs: Mapping[str, float]) -> Array:
     """The slots (S,) with the leaves' values in place; ValueError names inputs that have none, KeyError unknown ids."""
-    v = tape.base.copy()
+    tape = graph.tape
+    v: Array = tape.base.copy()
     bound = [graph.position(node) for node in inputs]
     missing = tape.inputs[~graph.has_data[tape.inputs]]
     if len(missing) and (unbound := set(missing.tolist()).difference(bound)):
@@ -85,16 +86,14 @@ def gradient(
     *,
     outputs: Sequence[str] | None = None,
     seeds: Mapping[str, float] | None = None,
-    tape: Tape | None = None,
     checkpoint: Checkpoint = _no_checkpoint,
 ) -> Gradient:
     """The value of every node and the derivative of the seeded sum of the outputs by every node.
 
-    `inputs` replaces data of input nodes; `outputs` defaults to the graph's, or to the keys of `seeds`; `tape` is
-    the graph's, when the caller has it already.
+    `inputs` replaces data of input nodes; `outputs` defaults to the graph's, or to the keys of `seeds`.
     """
-    tape = tape or Tape(graph)
-    v = bind(graph, tape, inputs or {})
+    tape = graph.tape
+    v = bind(graph, inputs or {})
     positions, weights = seeded(graph, outputs, seeds)
     l = tape.forward(v, checkpoint)
     g = tape.backward(l, tape.slots[positions], weights, checkpoint)
@@ -177,7 +176,6 @@ def batch(
     gradient_of: Sequence[int] | NDArray[np.int64],
     outputs: Sequence[str] | None = None,
     seeds: Mapping[str, float] | None = None,
-    tape: Tape | None = None,
     checkpoint: Checkpoint = _no_checkpoint,
     threads: int | None = None,
 ) -> Batch:
@@ -187,13 +185,13 @@ def batch(
     worked through in blocks, by as many threads as there are cores unless `threads` says otherwise; the answer
     does not depend on how. ValueError where no input is an array or lengths differ.
     """
-    tape = tape or Tape(graph)
+    tape = graph.tape
     columns = {node: column for node, column in inputs.items() if isinstance(column, np.ndarray)}
     lengths = {len(column) for column in columns.values()}
     if len(lengths) != 1:
         raise ValueError("a batch takes arrays of one common length")
     (rows,) = lengths
-    base = bind(graph, tape, {node: 0.0 if node in columns else float(inputs[node]) for node in inputs})
+    base = bind(graph, {node: 0.0 if node in columns else float(inputs[node]) for node in inputs})
     positions, weights = seeded(graph, outputs, seeds)
     value_slots, gradient_slots = (
         tape.slots[np.asarray(value_of, np.int64)],
@@ -235,7 +233,6 @@ def batch(
             {node: float(value[row]) if node in columns else float(value) for node, value in inputs.items()},  # type: ignore[index]
             outputs=outputs,
             seeds=seeds,
-            tape=tape,
         )
         born = single.nonfinite
     return Batch(
@@ -302,12 +299,10 @@ class _Block:
         return int(bad.argmax()) if bad.any() else None
 
 
-def _swept(
-    graph: Graph, inputs: Mapping[str, float] | None, tape: Tape | None, checkpoint: Checkpoint
-) -> tuple[Tape, Array, Array]:
+def _swept(graph: Graph, inputs: Mapping[str, float] | None, checkpoint: Checkpoint) -> tuple[Tape, Array, Array]:
     """The tape with the values v (S,) and the local derivatives l (R, 2) at the inputs."""
-    tape = tape or Tape(graph)
-    v = bind(graph, tape, inputs or {})
+    tape = graph.tape
+    v = bind(graph, inputs or {})
     return tape, v, tape.forward(v, checkpoint)
 
 
@@ -317,14 +312,13 @@ def jvp(
     inputs: Mapping[str, float] | None = None,
     *,
     outputs: Sequence[str] | None = None,
-    tape: Tape | None = None,
     checkpoint: Checkpoint = _no_checkpoint,
 ) -> tuple[Array, Array]:
     """The nodes' values float64[n] and the outputs' derivatives float64[o] along `tangents` of the inputs.
 
     Inputs that `tangents` does not name stand still.
     """
-    tape, v, l = _swept(graph, inputs, tape, checkpoint)
+    tape, v, l = _swept(graph, inputs, checkpoint)
     t = np.zeros((tape.size, 1))
     for node, tangent in tangents.items():
         t[tape.slots[graph.position(node)]] = tangent
@@ -339,16 +333,15 @@ def jacobian(
     *,
     outputs: Sequence[str] | None = None,
     wrt: Sequence[str] | None = None,
-    tape: Tape | None = None,
     checkpoint: Checkpoint = _no_checkpoint,
 ) -> tuple[Array, Array]:
     """The nodes' values float64[n] and d output / d input as float64[outputs, wrt].
 
     `wrt` defaults to all inputs in document order. By reverse sweeps or by forward ones, whichever are fewer.
     """
-    tape, v, l = _swept(graph, inputs, tape, checkpoint)
+    tape, v, l = _swept(graph, inputs, checkpoint)
     rows = tape.slots[seeded(graph, outputs, None)[0]]
-    columns = tape.slots[wrt_positions(graph, tape, wrt)]
+    columns = tape.slots[wrt_positions(graph, wrt)]
     matrix = np.empty((len(rows), len(columns)))
     reverse = len(rows) <= len(columns)
     ends, others = (rows, columns) if reverse else (columns, rows)
@@ -366,9 +359,9 @@ def jacobian(
     return tape.to_nodes(v), matrix
 
 
-def wrt_positions(graph: Graph, tape: Tape, wrt: Sequence[str] | None) -> NDArray[np.int64]:
+def wrt_positions(graph: Graph, wrt: Sequence[str] | None) -> NDArray[np.int64]:
     """The positions of the inputs to differentiate by: all of them unless `wrt` names some."""
-    return tape.inputs if wrt is None else np.array([graph.position(node) for node in wrt], np.int64)
+    return graph.tape.inputs if wrt is None else np.array([graph.position(node) for node in wrt], np.int64)
 
 
 class _SecondOrder:
@@ -379,10 +372,9 @@ class _SecondOrder:
         graph: Graph,
         inputs: Mapping[str, float] | None,
         output: str | None,
-        tape: Tape | None,
         checkpoint: Checkpoint,
     ) -> None:
-        self.tape, self.v, self.l = _swept(graph, inputs, tape, checkpoint)
+        self.tape, self.v, self.l = _swept(graph, inputs, checkpoint)
         positions, _ = seeded(graph, None if output is None else [output], None)
         if len(positions) != 1:
             raise ValueError("second derivatives are those of one output")
@@ -408,7 +400,6 @@ def hvp(
     inputs: Mapping[str, float] | None = None,
     *,
     output: str | None = None,
-    tape: Tape | None = None,
     checkpoint: Checkpoint = _no_checkpoint,
 ) -> tuple[Array, Array]:
     """The nodes' values float64[n] and the Hessian of one output times `vector`, float64[inputs in document order].
@@ -416,7 +407,7 @@ def hvp(
     Forward over reverse, exact; inputs that `vector` does not name count as 0. `output` defaults to the graph's
     one; ValueError where it has several.
     """
-    second = _SecondOrder(graph, inputs, output, tape, checkpoint)
+    second = _SecondOrder(graph, inputs, output, checkpoint)
     t = np.zeros((second.tape.size, 1))
     for node, component in vector.items():
         t[second.tape.slots[graph.position(node)]] = component
@@ -429,7 +420,6 @@ def hessian(
     *,
     output: str | None = None,
     wrt: Sequence[str] | None = None,
-    tape: Tape | None = None,
     checkpoint: Checkpoint = _no_checkpoint,
 ) -> tuple[Array, Array]:
     """The nodes' values float64[n] and the matrix of second derivatives of one output, float64[wrt, wrt].
@@ -437,9 +427,9 @@ def hessian(
     From Hessian-vector products, several directions in a sweep; inputs that the output does not depend on are left
     out of the sweeps. One triangle is computed and mirrored, so the matrix is symmetric to the bit.
     """
-    second = _SecondOrder(graph, inputs, output, tape, checkpoint)
+    second = _SecondOrder(graph, inputs, output, checkpoint)
     tape = second.tape
-    columns = wrt_positions(graph, tape, wrt)
+    columns = wrt_positions(graph, wrt)
     matrix = np.zeros((len(columns), len(columns)))
     unused = set(disconnected(tape, np.array([second.output])))
     live = np.array([k for k, position in enumerate(columns.tolist()) if position not in unused], np.int64)

@@ -16,7 +16,6 @@ from engine.notation import local_derivative, plain, quoted, typeset
 from engine.numbers import number_to_wire
 from engine.operations import operation_of
 from engine.symbolic import ONE
-from engine.tape import Tape
 
 Array = NDArray[np.float64]
 
@@ -62,7 +61,6 @@ class Steps:
         outputs: Sequence[int],
         seeds: Sequence[float],
         *,
-        tape: Tape | None = None,
         checkpoint: Callable[[], None] = lambda: None,
     ) -> None:
         """The backward pass at `values` float64[n], of which only the leaves' are read.
@@ -70,7 +68,7 @@ class Steps:
         `outputs` are positions, `seeds` the gradient put into each.
         """
         self.graph = graph
-        self._tape = tape = tape or Tape(graph)
+        self._tape = tape = graph.tape
         self._outputs = [int(position) for position in outputs]
         self._seeds = [float(seed) for seed in seeds]
         self._nodes = np.arange(len(graph)) if graph.order is None else graph.order

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,9 @@ from engine import encoding
 from engine.errors import GraphError
 from engine.operations import NAMES
 from engine.ordering import evaluation_order
+
+if TYPE_CHECKING:
+    from engine.tape import Tape
 
 __all__ = ["Graph", "GraphError"]
 
@@ -135,6 +138,22 @@ class Graph:
         Equal for equal documents whatever form they came in, and on every machine.
         """
         return hashlib.sha256(encoding.encode(self)).hexdigest()
+
+    @cached_property
+    def tape(self) -> Tape:
+        """The graph compiled for the engine's loops, once."""
+        from engine.tape import Tape
+
+        return Tape(self)
+
+    @property
+    def nbytes(self) -> int:
+        """About how many bytes it holds, its tape and its index of ids included."""
+        arrays = (self.ops, self.offsets, self.operands, self.literals, self.data, self.has_data, self.outputs)
+        order = 0 if self.order is None else self.order.nbytes
+        text = 0 if self.given_ids is None else sum(map(len, self.given_ids))
+        # A row of the tape takes up to 34 bytes, an id 57 beside its text and 100 in the index.
+        return sum(array.nbytes for array in arrays) + order + text + 190 * len(self)
 
     @cached_property
     def ids(self) -> list[str]:
