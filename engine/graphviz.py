@@ -33,5 +33,5 @@ def render(dot: str, *, seconds: float) -> str:
             [program, "-Tsvg"], input=dot, capture_output=True, encoding="utf-8", timeout=seconds, check=True
         )
     except subprocess.TimeoutExpired:
-        raise TooSlow(f"dot did not find a layout within {seconds:g} seconds") from None
+        raise TooSlow(f"Graphviz found no layout within {seconds:g} seconds") from None
     return drawn.stdout

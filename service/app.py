@@ -3,10 +3,11 @@
 from flask import Flask
 
 from service import __version__
-from service.api import graphs, operations, problems, requests, runs, service
+from service.api import drawings, explanations, graphs, operations, problems, requests, runs, service
 from service.api.blueprint import Api
 from service.api.current import Services
 from service.config import Config
+from service.drawings import Drawings
 from service.graphs import Graphs
 from service.readiness import Readiness
 from service.runs import Runs
@@ -33,7 +34,7 @@ def create_app(config: Config | None = None) -> Flask:
             "info": {"description": "Computation graphs in, exact gradients of every node out."},
         },
     )
-    for resource in (service, graphs, runs, operations):
+    for resource in (service, graphs, runs, explanations, drawings, operations):
         api.register_blueprint(resource.blueprint)
     return app
 
@@ -49,4 +50,5 @@ def _services(config: Config) -> Services:
         readiness=Readiness(database),
         graphs=stored_graphs,
         runs=Runs(database, stored_graphs, max_nodes=config.max_nodes),
+        drawings=Drawings(max_nodes=config.drawing_max_nodes, seconds=config.drawing_seconds),
     )

@@ -33,6 +33,8 @@ class Config:
     threads: int = _setting(4, "Requests that one server process works on at a time.", least=1, most=256)
     max_body_bytes: int = _setting(64 * 2**20, "Largest accepted request body, in bytes.", least=1024)
     max_nodes: int = _setting(1_000_000, "Most nodes that a graph may have.", least=1)
+    drawing_max_nodes: int = _setting(1000, "Most nodes that a picture shows.", least=1)
+    drawing_seconds: int = _setting(10, "How long Graphviz may take for one picture.", least=1, most=3600)
     graph_cache_nodes: int = _setting(
         2_000_000, "Nodes of recently used stored graphs that each process keeps ready; 0 keeps none."
     )

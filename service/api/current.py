@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from flask import current_app
 
 from service.config import Config
+from service.drawings import Drawings
 from service.graphs import Graphs
 from service.readiness import Readiness
 from service.runs import Runs
@@ -20,6 +21,7 @@ class Services:
     readiness: Readiness
     graphs: Graphs
     runs: Runs
+    drawings: Drawings
 
 
 def services() -> Services:
