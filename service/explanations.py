@@ -53,7 +53,9 @@ def _opcode(name: str) -> int:
     if opcode is None:
         near = suggest(name)
         hint = f" Did you mean {near}?" if near else ""
-        raise InvalidRequest([FieldError("INVALID_VALUE", f"There is no operation {name!r:.80}.{hint}", parameter="op")])
+        raise InvalidRequest(
+            [FieldError("INVALID_VALUE", f"There is no operation {name!r:.80}.{hint}", parameter="op")]
+        )
     return opcode
 
 

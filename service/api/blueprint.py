@@ -67,6 +67,19 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         """Document a status that the view answers when all is well; views build their answers themselves."""
         return super().alt_response(status, schema=schema, success=True, **options)  # type: ignore[no-any-return]
 
+    def answers_as(self, *media_types: str, **options: Any) -> Callable[[View], View]:
+        """Document an answer that is not JSON, in each of the media types that the view has."""
+        content = {media_type: {"schema": {"type": "string"}} for media_type in media_types}
+
+        def decorator(view: View) -> View:
+            documented: View = super(Blueprint, self).doc(responses={HTTPStatus.OK: {"content": content} | options})(
+                view
+            )
+            documented.produces = media_types  # type: ignore[attr-defined]
+            return documented
+
+        return decorator
+
     def fails(self, *statuses: HTTPStatus) -> Callable[[View], View]:
         """Document errors that not every resource has."""
 

@@ -19,21 +19,13 @@ _MEDIA_TYPES = {
     DrawingFormat.DOT: "text/vnd.graphviz",
     DrawingFormat.MERMAID: "text/vnd.mermaid",
 }
-_PICTURE = {
-    "description": "The picture.",
-    "content": {media_type: {"schema": {"type": "string"}} for media_type in _MEDIA_TYPES.values()},
-    "headers": {"ETag": {"description": "Names the picture's content.", "schema": {"type": "string"}}},
-}
-_FAILURES = (
-    HTTPStatus.NOT_FOUND,
-    HTTPStatus.NOT_IMPLEMENTED,
-    HTTPStatus.SERVICE_UNAVAILABLE,
-)
+_ETAG = {"ETag": {"description": "Names the picture's content.", "schema": {"type": "string"}}}
+_FAILURES = (HTTPStatus.NOT_FOUND, HTTPStatus.NOT_IMPLEMENTED, HTTPStatus.SERVICE_UNAVAILABLE)
 
 
 @blueprint.route("/graphs/<graph_id>/drawing", methods=["GET"])
 @blueprint.query(DrawingQuerySchema)
-@blueprint.doc(responses={HTTPStatus.OK: _PICTURE})
+@blueprint.answers_as(*_MEDIA_TYPES.values(), description="The picture.", headers=_ETAG)
 @blueprint.answers(HTTPStatus.NOT_MODIFIED, description="The client has it: If-None-Match names its ETag.")
 @blueprint.fails(*_FAILURES)
 def draw_graph(graph_id: str, format: DrawingFormat) -> Response:
@@ -43,17 +35,13 @@ def draw_graph(graph_id: str, format: DrawingFormat) -> Response:
 
 @blueprint.route("/runs/<run_id>/drawing", methods=["GET"])
 @blueprint.query(DrawingQuerySchema)
-@blueprint.doc(responses={HTTPStatus.OK: _PICTURE})
+@blueprint.answers_as(*_MEDIA_TYPES.values(), description="The picture.", headers=_ETAG)
 @blueprint.answers(HTTPStatus.NOT_MODIFIED, description="The client has it: If-None-Match names its ETag.")
 @blueprint.fails(*_FAILURES)
 def draw_run(run_id: str, format: DrawingFormat) -> Response:
     """Draw a run's graph with the data and the gradient of each node."""
     run, graph = services().runs.find(owner(), run_id)
     return _picture(graph, run, format)
-
-
-for _view in (draw_graph, draw_run):
-    _view.produces = tuple(_MEDIA_TYPES.values())  # type: ignore[attr-defined]
 
 
 def _picture(graph: Graph, run: Run | None, form: DrawingFormat) -> Response:

@@ -32,9 +32,10 @@ def body_errors(error: ValidationError) -> list[FieldError]:
 
 def query_errors(error: ValidationError) -> list[FieldError]:
     """Return what is wrong with a query, each with the parameter's name."""
+    # webargs puts the place it read from around the messages.
     return [
         FieldError(mistake.code, mistake.detail, parameter=str(path[0]))
-        for path, mistake in _flatten(error.messages, ())
+        for path, mistake in _flatten(error.messages_dict["query"], ())
     ]
 
 
