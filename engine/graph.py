@@ -19,6 +19,7 @@ from engine.ordering import evaluation_order
 
 if TYPE_CHECKING:
     from engine.tape import Tape
+    from engine.value import Value
 
 __all__ = ["Graph", "GraphError"]
 
@@ -90,6 +91,12 @@ class Graph:
         from engine.document import write_columns
 
         return write_columns(self)
+
+    def to_values(self, inputs: Mapping[str, float] | None = None) -> dict[str, Value]:
+        """A `Value` for every node, by id; `inputs` replaces data, and an input that has none is a ValueError."""
+        from engine.value import values_of
+
+        return values_of(self, inputs or {})
 
     def to_expression(self) -> dict[str, Any]:
         """An expression document with the same values, for reading; see `engine.rendering`."""
