@@ -9,7 +9,7 @@ import platform
 import sys
 from pathlib import Path
 
-from benchmarks import single
+from benchmarks import batches, requests, single
 from benchmarks.picture import dot_plot
 from benchmarks.report import markdown
 
@@ -37,6 +37,9 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="small graphs only, and write nothing")
     quick = parser.parse_args().quick
     sections, run = single.sections(say, quick)
+    sections += batches.sections(say)
+    # Last, because the service sets the collector for good.
+    sections.append(requests.section(say))
     page = markdown(sections, machine(), PICTURE)
     print(page)
     if not quick:

@@ -11,7 +11,7 @@ from types import ModuleType
 import numpy as np
 
 from benchmarks.graphs import GRAPHS, random_graph
-from benchmarks.peers import Answer, chainrule, chainrule_tape
+from benchmarks.peers import Answer, chainrule, chainrule_tape, floor_run
 from benchmarks.report import Goal, Section, number
 from benchmarks.timing import median_ns, once_ns
 from engine.tape import Tape
@@ -90,8 +90,8 @@ def first_runs(tapes: list[Tape], outputs: list[int]) -> float:
     return elapsed / sum(tape.rows for tape in tapes)
 
 
-def measure_different(graphs: int, nodes: int) -> tuple[float, float]:
-    """ns per node to build the tapes of many different graphs, and to run each once."""
+def measure_different(graphs: int, nodes: int) -> tuple[float, float, float | None]:
+    """ns per node to build the tapes of many different graphs, to run each once, and for the C loop to do so."""
     documents = [random_graph(nodes, seed) for seed in range(graphs)]
     checked = [chainrule.checked(document["columns"], document["outputs"][0]) for document in documents]
     outputs = [document["outputs"][0] for document in documents]
@@ -100,7 +100,11 @@ def measure_different(graphs: int, nodes: int) -> tuple[float, float]:
         built_in, tapes = once_ns(lambda: [Tape(graph) for graph in checked])
         builds.append(built_in / (graphs * nodes))
         runs.append(first_runs(tapes, outputs))
-    return float(np.median(builds)), float(np.median(runs))
+    floors = [floor_run(document["columns"], document["outputs"][0]) for document in documents]
+    floor = None
+    if loops := [loop for loop in floors if loop]:
+        floor = float(np.median([once_ns(lambda: [loop() for loop in loops])[0] for _ in range(5)])) / (graphs * nodes)
+    return float(np.median(builds)), float(np.median(runs)), floor
 
 
 def sections(report: Callable[[str], None], quick: bool) -> tuple[list[Section], Times]:
@@ -144,7 +148,7 @@ def sections(report: Callable[[str], None], quick: bool) -> tuple[list[Section],
             rows(build),
         ),
     ]
-    built, ran = measure_different(20 if quick else 200, 1_000)
+    built, ran, floor = measure_different(20 if quick else 200, 1_000)
     report(f"200 different graphs: {ran:.1f} ns/node")
     document = random_graph(10_000 if quick else 100_000)
     large = chainrule.checked(document["columns"], document["outputs"][0])
@@ -159,6 +163,7 @@ def sections(report: Callable[[str], None], quick: bool) -> tuple[list[Section],
             ["", "ns per node"],
             [
                 ["200 different graphs of 1,000 nodes, first run", number(ran)],
+                ["the C loop over the same", number(floor) if floor else ""],
                 ["their tapes from checked graphs", number(built)],
                 ["a tape of 100,000 nodes from a checked graph", number(tape_time)],
                 ["bytes per node of tape, values, local derivatives and gradients", number(memory)],

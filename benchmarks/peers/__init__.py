@@ -50,3 +50,12 @@ def leaf_data(columns: dict[str, list[Any]]) -> tuple[list[float], list[bool]]:
         (data, op == "input") for op, data in zip(columns["op"], columns["data"], strict=True) if data is not None
     ]
     return [data for data, _ in leaves], [is_input for _, is_input in leaves]
+
+
+def floor_run(columns: dict[str, list[Any]], output: int) -> Callable[[], Any] | None:
+    """The C loop over a graph; None without a compiler."""
+    try:
+        from benchmarks.peers.c_loop import build
+    except ImportError:
+        return None
+    return build(columns, output).run
