@@ -8,14 +8,11 @@ from typing import BinaryIO
 
 import click
 from alembic.util import CommandError
-from granian import Granian
-from granian.constants import Interfaces
 
-from service import __version__, runs, wire
+from service import __version__
 from service.config import Config, ConfigError, mask, settings
 from service.errors import NotFound, Problem, Unavailable
-from service.kinds import Form
-from service.schemas.runs import RunRequestSchema
+from service.forms import Form
 from service.store import schema
 from service.store.database import Database
 from service.store.schema import SchemaState
@@ -56,7 +53,11 @@ def serve(host: str | None, port: int | None, workers: int | None) -> None:
         workers=workers or config.workers,
     )
     _prepare_database(config)
-    # Compiled here once, so that the workers find the kernels in the cache instead of compiling them each.
+    # Imported here, so that the other commands start quickly; and with it the kernels are compiled once, for
+    # the workers to find them in the cache.
+    from granian import Granian
+    from granian.constants import Interfaces
+
     import engine.derivatives  # noqa: F401
 
     Granian(
@@ -74,9 +75,10 @@ def serve(host: str | None, port: int | None, workers: int | None) -> None:
 def _prepare_database(config: Config) -> None:
     """Bring the embedded database up to date; refuse to start on a PostgreSQL schema that is not."""
     with _database(config) as database:
-        if database.embedded:
-            schema.upgrade(database)
         state = schema.state(database)
+        if database.embedded and state is SchemaState.OUTDATED:
+            schema.upgrade(database)
+            state = SchemaState.CURRENT
     if state is not SchemaState.CURRENT:
         advice = {
             SchemaState.OUTDATED: "run `chainrule db upgrade` first.",
@@ -137,6 +139,9 @@ def run(file: BinaryIO, form: str) -> None:
     Prints the answer that POST /v1/runs gives with `store` false. What is wrong with the file goes to
     standard error as the API's problem document, and the exit code is 1.
     """
+    from service import runs, wire
+    from service.schemas.runs import RunRequestSchema
+
     config = _config()
     created_at = datetime.now(UTC)
     try:

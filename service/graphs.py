@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from sqlalchemy.exc import IntegrityError
 
 from engine.graph import Graph, GraphError
+from engine.numbers import quote
 from service.errors import FieldError, GraphInUse, InvalidRequest, NotFound
 from service.paging import Page, make_token, read_token
 from service.records import GraphSummary, StoredGraph
@@ -136,4 +137,4 @@ def _require_hash(graph_id: str) -> None:
 
 
 def _not_found(graph_id: str) -> NotFound:
-    return NotFound(f"There is no graph {graph_id!r:.80}.")
+    return NotFound(f"There is no graph {quote(graph_id)}.")

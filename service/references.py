@@ -6,6 +6,7 @@ import numpy as np
 
 from engine.errors import escape
 from engine.graph import Graph
+from engine.numbers import quote
 from engine.operations import INPUT
 from service.errors import FieldError
 
@@ -22,14 +23,14 @@ def _misplaced_bindings(graph: Graph, inputs: Mapping[str, object]) -> Iterable[
         if position is None:
             yield _unknown(node, pointer)
         elif graph.ops[position] != INPUT:
-            yield FieldError("INVALID_VALUE", f"Only inputs can be bound; {node!r} is none.", pointer)
+            yield FieldError("INVALID_VALUE", f"Only inputs can be bound; {quote(node)} is none.", pointer)
 
 
 def _inputs_without_data(graph: Graph, inputs: Mapping[str, object]) -> Iterable[FieldError]:
     for position in np.flatnonzero((graph.ops == INPUT) & ~graph.has_data).tolist():
         node = graph.ids[position]
         if node not in inputs:
-            detail = f"Input {node!r} has no data in the graph and no value in the request."
+            detail = f"Input {quote(node)} has no data in the graph and no value in the request."
             yield FieldError("MISSING_DATA", detail, f"/inputs/{escape(node)}")
 
 
@@ -41,7 +42,7 @@ def check_nodes(graph: Graph, nodes: Sequence[str], field: str) -> list[FieldErr
         if find(graph, node) is None:
             errors.append(_unknown(node, f"/{field}/{index}"))
         elif node in seen:
-            errors.append(FieldError("DUPLICATE_ID", f"{node!r} is named twice in {field}.", f"/{field}/{index}"))
+            errors.append(FieldError("DUPLICATE_ID", f"{quote(node)} is named twice in {field}.", f"/{field}/{index}"))
         seen.add(node)
     return errors
 
@@ -55,7 +56,7 @@ def check_seeds(graph: Graph, seeds: Mapping[str, float], outputs: Sequence[str]
         if find(graph, node) is None:
             errors.append(_unknown(node, pointer))
         elif allowed is not None and node not in allowed:
-            errors.append(FieldError("INVALID_VALUE", f"{node!r} is not among the outputs.", pointer))
+            errors.append(FieldError("INVALID_VALUE", f"{quote(node)} is not among the outputs.", pointer))
     return errors
 
 
@@ -68,4 +69,4 @@ def find(graph: Graph, node: str) -> int | None:
 
 
 def _unknown(node: str, pointer: str) -> FieldError:
-    return FieldError("UNKNOWN_NODE", f"The graph has no node {node!r:.150}.", pointer)
+    return FieldError("UNKNOWN_NODE", f"The graph has no node {quote(node)}.", pointer)

@@ -10,11 +10,13 @@ from uuid import UUID
 from sqlalchemy.exc import IntegrityError
 
 from engine.graph import Graph
+from engine.numbers import quote
 from service import wire
 from service.errors import FieldError, InvalidRequest, NotFound
+from service.forms import Form
 from service.graphs import Graphs, build
 from service.identifiers import parse_run_id, run_id
-from service.kinds import KINDS, Form
+from service.kinds import KINDS
 from service.paging import Page, make_token, read_token
 from service.records import Run, RunSummary
 from service.store import graphs as graph_statements
@@ -178,4 +180,4 @@ def _parse(text: str) -> UUID:
 
 
 def _not_found(text: str) -> NotFound:
-    return NotFound(f"There is no run {text!r:.80}.")
+    return NotFound(f"There is no run {quote(text)}.")

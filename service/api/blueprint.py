@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 import flask_smorest
+from apispec.ext.marshmallow.common import make_schema_key
 from flask import Flask, Response, request
 from flask_smorest.utils import prepare_response
 from marshmallow import Schema
@@ -14,6 +15,8 @@ from service import wire
 from service.api import problems
 from service.api.requests import JSON, Parser
 from service.schemas.errors import ProblemSchema
+from service.schemas.graphs import FORMS, GraphDocumentSchema
+from service.schemas.runs import RunRequestSchema
 
 View = TypeVar("View", bound=Callable[..., object])
 
@@ -23,14 +26,33 @@ class Api(flask_smorest.Api):  # type: ignore[misc]
 
     DEFAULT_ERROR_RESPONSE_NAME = None
 
+    def _init_spec(self, **options: Any) -> None:
+        super()._init_spec(**options)
+        converter = self.ma_plugin.converter
+        # What a marshmallow schema cannot say: one of several forms, exactly one of two fields.
+        forms = [converter.resolve_nested_schema(form) for form in FORMS]
+        self._define("GraphDocument", GraphDocumentSchema, {"oneOf": forms})
+        either = [{"required": ["graph"]}, {"required": ["graph_id"]}]
+        request = converter.schema2jsonschema(RunRequestSchema())
+        self._define("RunRequest", RunRequestSchema, {**request, "oneOf": either})
+
+    def _define(self, name: str, schema: type[Schema], definition: dict[str, Any]) -> None:
+        self.spec.components.schema(name, definition)
+        self.ma_plugin.converter.refs[make_schema_key(schema())] = name
+
     def _register_error_handlers(self) -> None:
         """Leave errors to service.api.problems."""
+
+    def _register_pagination_header(self) -> None:
+        """Document nothing: lists carry their next page in the body and in Link."""
 
     def _register_responses(self) -> None:
         for status in HTTPStatus:
             response: dict[str, Any] = {"description": status.phrase}
             if status >= HTTPStatus.BAD_REQUEST:
                 response["schema"] = ProblemSchema
+            if status is HTTPStatus.SERVICE_UNAVAILABLE:
+                response["headers"] = {"Retry-After": {"schema": {"type": "integer"}}}
             prepare_response(response, self.spec, problems.MEDIA_TYPE)
             self.spec.components.response(status.name, response, lazy=True)
 
@@ -46,7 +68,13 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
 
     def route(self, rule: str, **options: Any) -> Callable[[View], View]:
         """Register a view in the app and in the OpenAPI document."""
-        return super().route(rule, **options)  # type: ignore[no-any-return]
+        register = super().route(rule, **options)
+
+        def decorator(view: View) -> View:
+            register(self.doc(operationId=view.__name__)(view))
+            return view
+
+        return decorator
 
     def body(self, schema: type[Schema], **options: Any) -> Callable[[View], View]:
         """Pass the JSON body, read by the schema, to the view as its next argument."""
@@ -63,7 +91,9 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
 
         return decorator
 
-    def answers(self, status: HTTPStatus, schema: type[Schema] | None = None, **options: Any) -> Callable[[View], View]:
+    def answers(
+        self, status: HTTPStatus, schema: type[Schema] | dict[str, Any] | None = None, **options: Any
+    ) -> Callable[[View], View]:
         """Document a status that the view answers when all is well; views build their answers themselves."""
         return super().alt_response(status, schema=schema, success=True, **options)  # type: ignore[no-any-return]
 

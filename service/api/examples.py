@@ -23,7 +23,7 @@ STORED_NEURON = {"id": _GRAPH_ID, "created_at": "2026-11-20T12:00:00.000000Z", "
 
 NEURON_RUN_REQUEST = {"graph": NEURON, "select": "leaves"}
 
-NEURON_RUN = {
+NEURON_RUN: dict[str, object] = {
     "id": "01a1f8d1-5400-7000-8b0d-6bce0bdd070b",
     "kind": "gradient",
     "state": "succeeded",

@@ -9,9 +9,9 @@ from service import wire
 from service.api.blueprint import Blueprint, respond, respond_page
 from service.api.current import owner, services
 from service.api.examples import NEURON, STORED_NEURON
-from service.kinds import Form
+from service.forms import Form
 from service.records import StoredGraph
-from service.schemas.graphs import AnyDocumentSchema, GraphListSchema, StoredGraphSchema
+from service.schemas.graphs import GraphDocumentSchema, GraphListSchema, StoredColumnsSchema, StoredGraphSchema
 from service.schemas.paging import PageQuerySchema
 from service.schemas.runs import FormQuerySchema
 
@@ -19,12 +19,13 @@ blueprint = Blueprint(
     "graphs", __name__, url_prefix="/v1/graphs", description="Graph documents, known by their content."
 )
 
+_EITHER_FORM = {"oneOf": [StoredGraphSchema, StoredColumnsSchema]}
 _ETAG = {"ETag": {"description": "The graph's id.", "schema": {"type": "string"}}}
 _LOCATION = {"Location": {"description": "The graph's path.", "schema": {"type": "string"}}}
 
 
 @blueprint.route("", methods=["POST"])
-@blueprint.body(AnyDocumentSchema, example=NEURON)
+@blueprint.body(GraphDocumentSchema, example=NEURON)
 @blueprint.answers(
     HTTPStatus.CREATED,
     StoredGraphSchema,
@@ -66,7 +67,7 @@ def list_graphs(page_size: int, page_token: str | None = None) -> Response:
 
 @blueprint.route("/<graph_id>", methods=["GET"])
 @blueprint.query(FormQuerySchema)
-@blueprint.answers(HTTPStatus.OK, StoredGraphSchema, example=STORED_NEURON, headers=_ETAG)
+@blueprint.answers(HTTPStatus.OK, _EITHER_FORM, example=STORED_NEURON, headers=_ETAG)
 @blueprint.answers(HTTPStatus.NOT_MODIFIED, description="The client has it: If-None-Match names its ETag.")
 @blueprint.fails(HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE)
 def show_graph(graph_id: str, form: Form) -> Response:

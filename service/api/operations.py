@@ -5,6 +5,7 @@ from typing import Any
 
 from flask import Response
 
+from engine.numbers import quote
 from engine.operations import OPERATIONS, Operation, suggest
 from service.api.blueprint import Blueprint, respond
 from service.errors import NotFound
@@ -31,7 +32,7 @@ def show_operation(name: str) -> Response:
     if operation is None:
         near = suggest(name)
         hint = f" Did you mean {near}?" if near else ""
-        raise NotFound(f"There is no operation {name!r:.80}.{hint}")
+        raise NotFound(f"There is no operation {quote(name)}.{hint}")
     return respond(_show(operation))
 
 

@@ -6,9 +6,10 @@ from typing import NoReturn
 
 from flask import Flask, Request, Response, current_app, g, request
 from marshmallow import Schema, ValidationError
-from werkzeug.exceptions import RequestEntityTooLarge
 from webargs.flaskparser import FlaskParser
+from werkzeug.exceptions import RequestEntityTooLarge
 
+from engine.numbers import quote
 from service import wire
 from service.errors import FieldError, InvalidRequest, NotAcceptable, UnsupportedMediaType
 from service.schemas.errors import query_errors
@@ -39,7 +40,7 @@ def _refuse_unknown_parameters() -> None:
     errors = []
     for name, values in request.args.lists():
         if name not in known:
-            errors.append(FieldError("UNKNOWN_FIELD", f"There is no parameter {name!r:.80}.", parameter=name))
+            errors.append(FieldError("UNKNOWN_FIELD", f"There is no parameter {quote(name)}.", parameter=name))
         elif len(values) > 1:
             errors.append(FieldError("INVALID_VALUE", f"{name} is given more than once.", parameter=name))
     if errors:

@@ -8,7 +8,7 @@ from service import runs
 from service.api.blueprint import Blueprint, respond, respond_page
 from service.api.current import owner, services
 from service.api.examples import NEURON_RUN, NEURON_RUN_REQUEST
-from service.kinds import Form
+from service.forms import Form
 from service.runs import RunRequest
 from service.schemas.runs import FormQuerySchema, RunListSchema, RunQuerySchema, RunRequestSchema, RunSchema
 

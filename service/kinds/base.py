@@ -2,21 +2,14 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 from engine.graph import Graph
 from service.errors import FieldError
+from service.forms import Form
 from service.records import Arrays, Run
 
 Options = Mapping[str, Any]
-
-
-class Form(StrEnum):
-    """How an answer spells what belongs to nodes: mappings by id, or arrays in document order."""
-
-    NODES = "nodes"
-    COLUMNS = "columns"
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ from engine.graph import Graph
 from engine.operations import CONSTANT, INPUT
 from service import references, wire
 from service.errors import FieldError
-from service.kinds.base import Form, Kind, Options, Outcome
+from service.forms import Form
+from service.kinds.base import Kind, Options, Outcome
 from service.records import Run
 
 

@@ -6,11 +6,12 @@ from typing import Any
 
 from marshmallow import ValidationError, fields
 
+from engine.document import MAX_ID_LENGTH
 from engine.numbers import number_problem, read_number
 from service.schemas.errors import Mistake
 
 NUMBER = {"anyOf": [{"type": "number"}, {"type": "string", "enum": ["NaN", "Infinity", "-Infinity"]}]}
-NODE_ID = {"type": "string", "minLength": 1, "maxLength": 128}
+NODE_ID = {"type": "string", "minLength": 1, "maxLength": MAX_ID_LENGTH}
 
 
 class Number(fields.Field[float]):
@@ -93,13 +94,6 @@ class StrictBoolean(fields.Boolean):
     def _deserialize(self, value: Any, attr: str | None, data: Any, **_: Any) -> bool:
         if not isinstance(value, bool):
             raise ValidationError("Not true or false.")
-        return value
-
-
-class Document(fields.Field[object]):
-    """A graph document as it was sent: the engine checks it, for it is the one that knows graphs."""
-
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **_: Any) -> object:
         return value
 
 

@@ -7,16 +7,23 @@ from typing import Any
 
 from marshmallow import Schema, fields, validate
 
+from engine.document import MAX_ID_LENGTH
 from service.schemas.fields import NODE_ID, NUMBER, Number
 
 _OPERAND = {"anyOf": [NODE_ID, {"type": "number"}]}
 _POSITION = {"type": "integer", "minimum": 0}
+_CONSTANT = {
+    "type": "object",
+    "properties": {"constant": {"type": "number"}},
+    "required": ["constant"],
+    "additionalProperties": False,
+}
 
 
 class NodeSchema(Schema):
     """One node: a leaf (`input`, `constant`) or an operation on other nodes."""
 
-    id = fields.String(required=True, validate=validate.Length(1, 128))
+    id = fields.String(required=True, validate=validate.Length(1, MAX_ID_LENGTH))
     op = fields.String(required=True, metadata={"description": "See /v1/operations; aliases are taken too."})
     inputs = fields.List(
         fields.Raw(metadata=_OPERAND),
@@ -29,7 +36,7 @@ class NodeSchema(Schema):
 class NodeDocumentSchema(Schema):
     """A graph as a list of nodes, in any order."""
 
-    version = fields.Integer(strict=True, validate=validate.Equal(1))
+    version = fields.Integer(strict=True, validate=validate.OneOf([1]))
     name = fields.String()
     nodes = fields.List(fields.Nested(NodeSchema), required=True, validate=validate.Length(min=1))
     outputs = fields.List(
@@ -42,19 +49,21 @@ class NodeDocumentSchema(Schema):
 class ExpressionDocumentSchema(Schema):
     """A graph as text: assignments, one a line."""
 
-    version = fields.Integer(strict=True, validate=validate.Equal(1))
+    version = fields.Integer(strict=True, validate=validate.OneOf([1]))
     name = fields.String()
     expression = fields.String(required=True, metadata={"examples": ["e = a*b\nd = e + c\nL = d*f"]})
     data = fields.Raw(metadata={"type": "object", "additionalProperties": NUMBER})
     outputs = fields.List(fields.Raw(metadata=NODE_ID), validate=validate.Length(min=1))
 
 
-class _ColumnsSchema(Schema):
+class ColumnsSchema(Schema):
+    """The nodes of a graph, each column with one entry a node."""
+
     op = fields.List(fields.String(), required=True)
     inputs = fields.List(
-        fields.List(fields.Raw(metadata=_POSITION)),
+        fields.List(fields.Raw(metadata={"anyOf": [_POSITION, _CONSTANT]})),
         required=True,
-        metadata={"description": "Positions of earlier nodes."},
+        metadata={"description": "Positions of earlier nodes; an object is an anonymous constant."},
     )
     data = fields.List(fields.Raw(metadata={"anyOf": [*NUMBER["anyOf"], {"type": "null"}]}))
     id = fields.List(fields.Raw(metadata=NODE_ID))
@@ -64,14 +73,17 @@ class _ColumnsSchema(Schema):
 class ColumnDocumentSchema(Schema):
     """A graph as columns, for large machine-made ones."""
 
-    version = fields.Integer(strict=True, validate=validate.Equal(1))
+    version = fields.Integer(strict=True, validate=validate.OneOf([1]))
     name = fields.String()
-    columns = fields.Nested(_ColumnsSchema, required=True)
+    columns = fields.Nested(ColumnsSchema, required=True)
     outputs = fields.List(fields.Raw(metadata=_POSITION), validate=validate.Length(min=1))
 
 
-class AnyDocumentSchema(Schema):
-    """A document in any of its forms, handed on as it was sent."""
+FORMS = (NodeDocumentSchema, ExpressionDocumentSchema, ColumnDocumentSchema)
+
+
+class GraphDocumentSchema(Schema):
+    """A document in any of its forms, handed on as it was sent: the engine knows graphs, and checks it."""
 
     def load(self, data: Any, **_: Any) -> Any:
         """Return the document unchecked."""
@@ -92,7 +104,9 @@ class StoredColumnsSchema(ColumnDocumentSchema):
     created_at = fields.DateTime(required=True)
 
 
-class _GraphSummarySchema(Schema):
+class GraphSummarySchema(Schema):
+    """A graph in a list."""
+
     id = fields.String(required=True)
     created_at = fields.DateTime(required=True)
     name = fields.String(required=True, allow_none=True)
@@ -102,5 +116,5 @@ class _GraphSummarySchema(Schema):
 class GraphListSchema(Schema):
     """One page of graphs, newest first."""
 
-    items = fields.List(fields.Nested(_GraphSummarySchema), required=True)
+    items = fields.List(fields.Nested(GraphSummarySchema), required=True)
     next_page_token = fields.String(metadata={"description": "Absent on the last page."})

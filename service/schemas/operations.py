@@ -3,7 +3,9 @@
 from marshmallow import Schema, fields
 
 
-class _AritySchema(Schema):
+class AritySchema(Schema):
+    """How many inputs an operation takes."""
+
     min = fields.Integer(required=True)
     max = fields.Integer(required=True, allow_none=True, metadata={"description": "null: any number."})
 
@@ -13,7 +15,7 @@ class OperationSchema(Schema):
 
     name = fields.String(required=True)
     aliases = fields.List(fields.String(), required=True)
-    arity = fields.Nested(_AritySchema, required=True)
+    arity = fields.Nested(AritySchema, required=True)
     summary = fields.String(required=True)
     formula = fields.String(required=True)
     derivatives = fields.List(

@@ -5,19 +5,20 @@ from typing import Any
 from marshmallow import Schema, ValidationError, fields, validate
 
 from service.errors import FieldError
-from service.kinds import KINDS, Form
+from service.forms import Form
+from service.kinds import KINDS
 from service.runs import RunRequest
 from service.schemas.errors import body_errors
 from service.schemas.fields import (
     NODE_ID,
     NUMBER,
-    Document,
     Ids,
     Numbers,
     Selection,
     StrictBoolean,
     Timestamp,
 )
+from service.schemas.graphs import GraphDocumentSchema
 from service.schemas.paging import PageQuerySchema
 
 STATES = ("queued", "running", "succeeded", "failed", "cancelled")
@@ -30,7 +31,7 @@ _NODE_ID_OR_NULL = {"anyOf": [NODE_ID, {"type": "null"}]}
 class RunRequestSchema(Schema):
     """What to compute, on which graph. Exactly one of `graph` and `graph_id` is given."""
 
-    graph = Document()
+    graph = fields.Nested(GraphDocumentSchema)
     graph_id = fields.String(metadata={"description": "A stored graph."})
     kind = fields.String(
         load_default="gradient",
@@ -43,7 +44,7 @@ class RunRequestSchema(Schema):
     inputs = Numbers(metadata={"description": "Values for inputs, instead of the graph's.", "examples": [{"x1": 3.0}]})
     outputs = Ids(
         validate=validate.Length(min=1, error="At least one output is needed."),
-        metadata={"description": "Which nodes to differentiate, instead of the graph's outputs."},
+        metadata={"description": "Which nodes to differentiate, instead of the graph's.", "minItems": 1},
     )
     seeds = Numbers(
         metadata={
@@ -107,7 +108,7 @@ class RunQuerySchema(PageQuerySchema):
     """Which runs to list."""
 
     graph_id = fields.String(
-        validate=validate.Regexp(r"[0-9a-f]{64}\Z", error="Not a graph's id: 64 hexadecimal digits.")
+        validate=validate.Regexp(r"^[0-9a-f]{64}$", error="Not a graph's id: 64 hexadecimal digits.")
     )
     kind = fields.String(validate=validate.OneOf(list(KINDS), error="Not a kind of run: choose from {choices}."))
     state = fields.String(validate=validate.OneOf(STATES, error="Not a state: choose from {choices}."))
@@ -115,17 +116,23 @@ class RunQuerySchema(PageQuerySchema):
     created_before = Timestamp()
 
 
-class _NonfiniteSchema(Schema):
+class NonfiniteSchema(Schema):
+    """Where non-finite numbers were born."""
+
     value = fields.Raw(required=True, metadata=_NODE_ID_OR_NULL)
     gradient = fields.Raw(required=True, metadata=_NODE_ID_OR_NULL)
 
 
-class _RunErrorSchema(Schema):
+class RunErrorSchema(Schema):
+    """Why a run failed."""
+
     code = fields.String(required=True)
     detail = fields.String(required=True)
 
 
-class _RunSummarySchema(Schema):
+class RunSummarySchema(Schema):
+    """A run in a list."""
+
     id = fields.UUID(metadata={"description": "UUID version 7: in order of creation."})
     kind = fields.String(required=True, validate=validate.OneOf(list(KINDS)))
     state = fields.String(required=True, validate=validate.OneOf(STATES))
@@ -133,10 +140,10 @@ class _RunSummarySchema(Schema):
     created_at = fields.DateTime(required=True)
     started_at = fields.DateTime(required=True, allow_none=True)
     finished_at = fields.DateTime(required=True, allow_none=True)
-    error = fields.Nested(_RunErrorSchema, required=True, allow_none=True)
+    error = fields.Nested(RunErrorSchema, required=True, allow_none=True)
 
 
-class RunSchema(_RunSummarySchema):
+class RunSchema(RunSummarySchema):
     """A run with its results; a run that was not stored has no id."""
 
     inputs = fields.Raw(required=True, metadata=_NUMBERS_BY_ID | {"description": "What the request bound."})
@@ -159,7 +166,7 @@ class RunSchema(_RunSummarySchema):
         fields.String(), metadata={"description": "Inputs that reach no output; their gradient is 0.0."}
     )
     nonfinite = fields.Nested(
-        _NonfiniteSchema,
+        NonfiniteSchema,
         allow_none=True,
         metadata={"description": "The first node where a non-finite value, or gradient, was born."},
     )
@@ -168,5 +175,5 @@ class RunSchema(_RunSummarySchema):
 class RunListSchema(Schema):
     """One page of runs, newest first."""
 
-    items = fields.List(fields.Nested(_RunSummarySchema), required=True)
+    items = fields.List(fields.Nested(RunSummarySchema), required=True)
     next_page_token = fields.String(metadata={"description": "Absent on the last page."})

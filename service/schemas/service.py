@@ -3,7 +3,9 @@
 from marshmallow import Schema, fields
 
 
-class _LimitsSchema(Schema):
+class LimitsSchema(Schema):
+    """What requests may not exceed; each is a setting."""
+
     max_body_bytes = fields.Integer(required=True)
     max_nodes = fields.Integer(required=True)
     max_page_size = fields.Integer(required=True)
@@ -14,7 +16,7 @@ class ServiceSchema(Schema):
 
     name = fields.String(required=True)
     version = fields.String(required=True)
-    limits = fields.Nested(_LimitsSchema, required=True)
+    limits = fields.Nested(LimitsSchema, required=True)
 
 
 class HealthSchema(Schema):

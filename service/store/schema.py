@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import Enum
+from functools import cache
 from pathlib import Path
 
 from alembic import command
@@ -28,8 +29,10 @@ class SchemaState(Enum):
 
 def upgrade(database: Database, revision: str = "head") -> None:
     """Bring a database up to a revision; of several processes at once, one does it and the others wait."""
+    wanted = head() if revision == "head" else revision
     with _changing(database) as connection:
-        command.upgrade(_alembic(connection), revision)
+        if _revision(connection) != wanted:
+            command.upgrade(_alembic(connection), wanted)
 
 
 def downgrade(database: Database, revision: str) -> None:
@@ -41,7 +44,7 @@ def downgrade(database: Database, revision: str) -> None:
 def current(database: Database) -> str | None:
     """Return the database's revision; None if it has no schema."""
     with database.reading() as connection:
-        return MigrationContext.configure(connection).get_current_revision()
+        return _revision(connection)
 
 
 def head() -> str:
@@ -61,6 +64,11 @@ def state(database: Database) -> SchemaState:
     return SchemaState.OUTDATED if revision is None or revision in known else SchemaState.NEWER
 
 
+def _revision(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+@cache
 def _scripts() -> ScriptDirectory:
     return ScriptDirectory.from_config(_alembic())
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from flask import Flask
 from flask.testing import FlaskClient
 
-from service.app import create_app
 from service.config import Config
 from service.store import schema
 from service.store.database import Database
+from tests.service.clients import client_of
 
 
 @pytest.fixture
@@ -29,15 +28,20 @@ def config(database: Database, database_url: str) -> Config:
     return Config(database_url=database_url, max_body_bytes=200_000, max_nodes=2_000)
 
 
-@pytest.fixture
-def app(config: Config) -> Iterator[Flask]:
-    """The application."""
-    made = create_app(config)
-    yield made
-    made.extensions["chainrule"].database.close()
+@pytest.fixture(scope="module")
+def validating_client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlaskClient]:
+    """A client of an application on one SQLite database, for tests that store little or nothing."""
+    file = tmp_path_factory.mktemp("validating") / "chainrule.sqlite3"
+    config = Config(database_url=f"sqlite:///{file}", max_body_bytes=200_000, max_nodes=2_000)
+    database = Database(config.database_url)
+    schema.upgrade(database)
+    database.close()
+    with client_of(config) as made:
+        yield made
 
 
 @pytest.fixture
-def client(app: Flask) -> FlaskClient:
-    """A client of the application."""
-    return app.test_client()
+def client(config: Config) -> Iterator[FlaskClient]:
+    """A client of an application with these settings."""
+    with client_of(config) as made:
+        yield made

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from flask.testing import FlaskClient
@@ -175,6 +176,15 @@ def test_ids_are_found_only_as_they_were_spelled(client: FlaskClient) -> None:
     run = post(client, {"graph": NEURON})
     for spelling in (run["id"].upper(), run["id"].replace("-", ""), "{" + run["id"] + "}", "%00", "nonsense"):
         assert client.get(f"/v1/runs/{spelling}").status_code == 404
+
+
+def test_what_does_not_exist_is_not_found(client: FlaskClient) -> None:
+    for name in ("0" * 64, "nonsense", "\0", "é", "a" * 10_000):
+        assert client.post("/v1/runs", json={"graph_id": name}).status_code == 404
+        path = quote(name)
+        for method in ("GET", "DELETE"):
+            assert client.open(f"/v1/graphs/{path}", method=method).status_code == 404
+            assert client.open(f"/v1/runs/{path}", method=method).status_code == 404
 
 
 def test_a_computation_that_breaks_is_a_failed_run(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
