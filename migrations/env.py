@@ -11,9 +11,7 @@ from service.store.tables import Table
 def migrate(connection: Connection) -> None:
     """Run the revisions in the transaction that the connection is in."""
     # transactional_ddl: SQLite can do it too, and only alembic doubts it.
-    context.configure(
-        connection, target_metadata=Table.metadata, transactional_ddl=True, render_as_batch=True
-    )
+    context.configure(connection, target_metadata=Table.metadata, transactional_ddl=True, render_as_batch=True)
     with context.begin_transaction():
         context.run_migrations()
 

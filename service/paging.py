@@ -30,7 +30,7 @@ class Page(Generic[Row]):
 def make_token(listing: str, filters: Mapping[str, Any], after: list[str]) -> str:
     """Return the token of the page of `listing` that follows the row with the key `after`."""
     content = orjson.dumps([listing, filters, after], option=orjson.OPT_SORT_KEYS)
-    return base64.urlsafe_b64encode(_checksum(content) + content).decode().rstrip("=")
+    return _encode(_checksum(content) + content)
 
 
 def read_token(token: str, listing: str, filters: Mapping[str, Any]) -> list[str]:
@@ -42,12 +42,16 @@ def read_token(token: str, listing: str, filters: Mapping[str, Any]) -> list[str
     content = raw[_CHECKSUM_BYTES:]
     # The checksum is no secret: a forged token reaches nothing that its forger could not list anyway.
     # It keeps a damaged token from quietly starting somewhere else.
-    if _checksum(content) != raw[:_CHECKSUM_BYTES]:
+    if _checksum(content) != raw[:_CHECKSUM_BYTES] or _encode(raw) != token:
         raise _unusable("is not one this service gave out")
     made_for, made_with, after = orjson.loads(content)
     if made_for != listing or made_with != dict(filters):
         raise _unusable("belongs to another list, or to other filters")
     return list(after)
+
+
+def _encode(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
 
 
 def _checksum(content: bytes) -> bytes:

@@ -49,9 +49,7 @@ def upgrade() -> None:
         sa.Column("shape", sa.JSON(), nullable=False),
         sa.Column("data", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("run_id", "name", name="pk_run_arrays"),
-        sa.ForeignKeyConstraint(
-            ["run_id"], ["runs.id"], name="fk_run_arrays_run_id_runs", ondelete="CASCADE"
-        ),
+        sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name="fk_run_arrays_run_id_runs", ondelete="CASCADE"),
     )
     if op.get_bind().dialect.name == "postgresql":
         # float64 hardly compresses; without this PostgreSQL spends its time trying.

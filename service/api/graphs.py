@@ -73,7 +73,7 @@ def list_graphs(page_size: int, page_token: str | None = None) -> Response:
 def show_graph(graph_id: str, form: Form) -> Response:
     """Show a stored graph in its canonical form."""
     headers = _etag(graph_id, form)
-    if request.if_none_match.contains(_tag(graph_id, form)):
+    if request.if_none_match.contains_weak(_tag(graph_id, form)):
         services().graphs.created_at(owner(), graph_id)
         return Response(status=HTTPStatus.NOT_MODIFIED, headers=headers)
     return respond(_show(services().graphs.find(owner(), graph_id), form), headers=headers)

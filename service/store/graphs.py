@@ -15,7 +15,7 @@ def add(connection: Connection, owner: str, graph: Graph, created_at: datetime) 
     """Store a graph unless it is there already; return whether it was new."""
     # SQLAlchemy has no dialect-neutral ON CONFLICT; the two spell this one alike.
     insert = sqlite_insert if connection.dialect.name == "sqlite" else postgresql_insert
-    statement = insert(GraphRow).on_conflict_do_nothing(index_elements=["owner", "id"])
+    statement = insert(GraphRow).on_conflict_do_nothing(index_elements=["owner", "id"]).returning(GraphRow.id)
     row = {
         "owner": owner,
         "id": graph.id,
@@ -24,7 +24,7 @@ def add(connection: Connection, owner: str, graph: Graph, created_at: datetime) 
         "node_count": len(graph.ids),
         "document": graph.to_bytes(),
     }
-    return connection.execute(statement, row).rowcount == 1
+    return connection.execute(statement, row).first() is not None
 
 
 def created_at(connection: Connection, owner: str, graph_id: str) -> datetime | None:
