@@ -10,7 +10,7 @@ import math
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+
 
 import numpy as np
 from numpy.typing import NDArray
@@ -241,6 +241,12 @@ class Drawing:
         except graphviz.NotInstalled:
             # Notebooks draw Mermaid by themselves.
             return {"text/markdown": f"```mermaid\n{self.mermaid}```", "text/plain": self.dot}
+
+
+def draw_dot(value: Value) -> Drawing:
+    """The picture of a value and all it was made from, with data and grad as they stand."""
+    nodes = value.ancestors()
+    return draw(value.to_graph(), np.array([node.data for node in nodes]), np.array([node.grad for node in nodes]))
 
 
 def draw(graph: Graph, values: Array | None = None, gradients: Array | None = None) -> Drawing:

@@ -93,6 +93,10 @@ class Value:
         nodes = _ancestors(outputs)
         return _graph(nodes, outputs, name, named=True)
 
+    def ancestors(self) -> list[Value]:
+        """All values that this one was made from and itself, in the order of their making, as in `to_graph`."""
+        return _ancestors([self])
+
     def __repr__(self) -> str:
         shown = {"op": self.op if self._opcode != INPUT else None, "id": self.id, "label": self.label}
         more = "".join(f", {key}={value!r}" for key, value in shown.items() if value is not None)

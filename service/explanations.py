@@ -11,8 +11,10 @@ from engine.graph import Graph
 from engine.numbers import number_to_wire
 from engine.operations import CONSTANT, INPUT, NAMES, resolve, suggest
 from service.errors import FieldError, InvalidRequest, NotFound
-from service.paging import Page, make_token, read_token
+from service.kinds import Form
+from service.paging import MAX_PAGE_SIZE, Page, make_token, read_token
 from service.records import Run
+from service.runs import answer
 
 SORTS = ("id", "op", "value", "gradient", "abs_gradient")
 
@@ -111,6 +113,17 @@ def steps_of(run: Run, graph: Graph) -> Steps:
     if values is None or gradients is None or "seeds" not in run.arrays:
         raise _nothing(run, "single backward pass")
     return Steps(graph, values, run.findings["outputs"], run.arrays["seeds"].tolist())
+
+
+def explain(run: Run, graph: Graph) -> dict[str, Any]:
+    """Return all there is to see of a run that need not be stored: graph, results, and its first steps."""
+    steps = steps_of(run, graph)
+    return {
+        "graph": graph.to_document(),
+        "expression": graph.to_expression(),
+        "run": answer(run, graph, Form.NODES),
+        "steps": {"count": len(steps), "items": [show_step(step) for step in steps.page(0, MAX_PAGE_SIZE)]},
+    }
 
 
 def show_step(step: Step) -> dict[str, Any]:

@@ -1,21 +1,24 @@
-"""/v1/runs/{id}/nodes and /v1/runs/{id}/steps: a run's numbers, node by node and step by step."""
+"""/v1/runs/{id}/nodes and /steps, and /v1/explain: a run's numbers, node by node and step by step."""
 
+from dataclasses import replace
 from http import HTTPStatus
 
 from flask import Response
 
 from service import explanations
-from service.api.blueprint import Blueprint, respond_page
+from service.api.blueprint import Blueprint, respond, respond_page
 from service.api.current import owner, services
-from service.schemas.explanations import NodeListSchema, NodeQuerySchema, StepListSchema
+from service.api.examples import NEURON_RUN_REQUEST
+from service.errors import FieldError
+from service.runs import RunRequest
+from service.schemas.explanations import ExplanationSchema, NodeListSchema, NodeQuerySchema, StepListSchema
 from service.schemas.paging import PageQuerySchema
+from service.schemas.runs import RunRequestSchema
 
-blueprint = Blueprint(
-    "explanations", __name__, url_prefix="/v1/runs/<run_id>", description="What a run computed, and how."
-)
+blueprint = Blueprint("explanations", __name__, url_prefix="/v1", description="What a run computed, and how.")
 
 
-@blueprint.route("/nodes", methods=["GET"])
+@blueprint.route("/runs/<run_id>/nodes", methods=["GET"])
 @blueprint.query(NodeQuerySchema)
 @blueprint.answers(HTTPStatus.OK, NodeListSchema)
 @blueprint.fails(HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE)
@@ -28,7 +31,7 @@ def list_nodes(
     return respond_page(page.items, page.next_page_token)
 
 
-@blueprint.route("/steps", methods=["GET"])
+@blueprint.route("/runs/<run_id>/steps", methods=["GET"])
 @blueprint.query(PageQuerySchema)
 @blueprint.answers(HTTPStatus.OK, StepListSchema)
 @blueprint.fails(HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE)
@@ -37,3 +40,16 @@ def list_steps(run_id: str, page_size: int, page_token: str | None = None) -> Re
     run, graph = services().runs.find(owner(), run_id)
     page = explanations.steps_page(run, graph, page_size=page_size, page_token=page_token)
     return respond_page(page.items, page.next_page_token)
+
+
+@blueprint.route("/explain", methods=["POST"])
+@blueprint.body(RunRequestSchema, example=NEURON_RUN_REQUEST)
+@blueprint.answers(HTTPStatus.OK, ExplanationSchema)
+@blueprint.fails(HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE)
+def explain(request: RunRequest) -> Response:
+    """Compute a gradient run without storing it, and answer it with its graph and its backward pass."""
+    if request.kind not in ("gradient", None):
+        wrong_kind = FieldError("INVALID_VALUE", "Only runs of kind gradient can be explained.", pointer="/kind")
+        request = replace(request, errors=(*request.errors, wrong_kind))
+    run, graph = services().runs.create(owner(), replace(request, store=False))
+    return respond(explanations.explain(run, graph))

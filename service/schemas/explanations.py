@@ -6,6 +6,7 @@ from service.drawings import DrawingFormat
 from service.explanations import SORTS
 from service.schemas.fields import NODE_ID, NUMBER
 from service.schemas.paging import PageQuerySchema
+from service.schemas.runs import RunSchema
 
 _NUMBER_OR_NULL = {"anyOf": [*NUMBER["anyOf"], {"type": "null"}]}
 _SPELLED_SORTS = (*SORTS, *(f"-{name}" for name in SORTS))
@@ -76,3 +77,17 @@ class StepListSchema(Schema):
 
     items = fields.List(fields.Nested(StepSchema), required=True)
     next_page_token = fields.String(metadata={"description": "Absent on the last page."})
+
+
+class _StepsSchema(Schema):
+    count = fields.Integer(required=True, metadata={"description": "Of the whole backward pass."})
+    items = fields.List(fields.Nested(StepSchema), required=True)
+
+
+class ExplanationSchema(Schema):
+    """A run with its graph and the beginning of its backward pass."""
+
+    graph = fields.Raw(required=True, metadata={"type": "object", "description": "The node document."})
+    expression = fields.Raw(required=True, metadata={"type": "object", "description": "The same, for reading."})
+    run = fields.Nested(RunSchema, required=True)
+    steps = fields.Nested(_StepsSchema, required=True)

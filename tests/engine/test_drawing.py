@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from engine import graphviz
+from engine import Value, draw_dot, graphviz
 from engine.derivatives import gradient
 from engine.drawing import Drawing, decimals, draw, shade
 from engine.graph import Graph
@@ -193,6 +193,16 @@ def test_without_dot_a_notebook_gets_mermaid_and_the_caller_gets_advice(without_
 def test_with_dot_a_notebook_gets_svg() -> None:
     assert shutil.which("dot")
     assert "image/svg+xml" in drawn(NEURON)[1]._repr_mimebundle_()
+
+
+def test_a_value_is_drawn_like_its_graph() -> None:
+    a, b = Value(2.0, "a"), Value(-3.0, "b")
+    product = a * b
+    product.backward()
+    assert list(mermaid_boxes(draw_dot(product + 10.0).mermaid))[-1].endswith(" | data 4.0000 | grad 0.0000")
+    graph = product.to_graph()
+    run = gradient(graph)
+    assert draw_dot(product) == draw(graph, run.values, run.gradients)
 
 
 def test_a_layout_that_takes_too_long_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -150,3 +150,24 @@ def test_a_wrong_parameter_is_named(
 def test_what_does_not_exist_is_not_found(client: FlaskClient, resource: str) -> None:
     for run_id in ("nothing", "01939e00-0000-7000-8000-000000000000"):
         assert client.get(f"/v1/runs/{run_id}/{resource}").get_json()["code"] == "NOT_FOUND"
+
+
+def test_a_graph_is_explained_without_storing_anything(client: FlaskClient) -> None:
+    request = {"graph": NEURON, "inputs": {"b": 8.0}}
+    explained = client.post("/v1/explain", json=request).get_json()
+    stored = client.post("/v1/runs", json=request).get_json()
+    (steps,) = pages(client, f"/v1/runs/{stored['id']}/steps")
+    assert explained["steps"] == {"count": len(steps), "items": steps}
+    assert explained["run"]["gradients"] == stored["gradients"]
+    assert "id" not in explained["run"]
+    assert explained["graph"]["nodes"] == client.get(f"/v1/graphs/{stored['graph_id']}").get_json()["nodes"]
+    again = client.post("/v1/explain", json={"graph": explained["expression"], "inputs": {"b": 8.0}}).get_json()
+    assert again["run"]["outputs"] == stored["outputs"]
+    (only,) = client.get("/v1/runs").get_json()["items"]
+    assert only["id"] == stored["id"]
+
+
+def test_only_gradients_are_explained(client: FlaskClient) -> None:
+    response = client.post("/v1/explain", json={"graph": NEURON, "kind": "hessian"})
+    assert response.status_code == 422
+    assert "/kind" in [error["pointer"] for error in response.get_json()["errors"]]
