@@ -126,8 +126,8 @@ def section(report: Callable[[str], None]) -> Section:
         "Nanoseconds per node of a whole `POST /v1/runs` through the WSGI application, with SQLite, a new graph in "
         "each request. The floor is `orjson.loads` of the request's bytes and `orjson.dumps` of the answer's, in the "
         "row form (one object for each node). *Columns* sends and gets arrays (`?form=columns`). "
-        '*Stored graph* names a graph by its id and asks for `"select": "leaves"`. What is stored is on the disk before '
-        "it is answered, and with SQLite the disk's own time for that is most of the difference between stored and not.",
+        '*Stored graph* names a graph by its id and asks for `"select": "leaves"`. What is stored is on the disk '
+        "before it is answered: the disk's own time for that is most of the difference between stored and not.",
         ["nodes", "floor", "rows", "rows, not stored", "columns", "stored graph", "stored graph, not stored"],
         [small, large],
         [

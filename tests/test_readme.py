@@ -1,5 +1,6 @@
 """The README's commands answer what it says they answer."""
 
+import doctest
 import json
 import re
 import urllib.request
@@ -37,3 +38,9 @@ def test_the_neuron_is_answered_as_shown_and_found_again_after_a_restart(
     assert first.process.wait(timeout=30) == 0
     second = server(CHAINRULE_DATABASE_URL=sqlite_database_url)
     assert send(f"{second.url}{command[1]}/{answer['id']}") == answer
+
+
+def test_the_python_session_runs_as_shown() -> None:
+    results = doctest.testfile(str(ROOT / "README.md"), module_relative=False)
+    assert results.attempted >= 8
+    assert results.failed == 0
