@@ -10,7 +10,7 @@ import math
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
-
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
