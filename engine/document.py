@@ -653,7 +653,7 @@ def write_columns(graph: Graph) -> dict[str, Any]:
     order = range(len(graph)) if graph.order is None else graph.order.tolist()
     rank = np.empty(len(graph), np.int32)
     rank[order] = np.arange(len(graph), dtype=np.int32)
-    operands: list[Any] = np.where(graph.operands >= 0, rank[graph.operands], graph.operands).tolist()
+    operands: list[Any] = np.where(graph.operands < 0, graph.operands, rank.take(graph.operands, mode="clip")).tolist()
     for place in np.flatnonzero(graph.operands < 0).tolist():
         operands[place] = {"constant": float(graph.literals[-1 - operands[place]])}
     ops, bounds = graph.ops.tolist(), graph.offsets.tolist()

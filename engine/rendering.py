@@ -71,8 +71,12 @@ def write_expression(graph: Graph) -> dict[str, Any]:
     document: dict[str, Any] = {"version": 1}
     if graph.name is not None:
         document["name"] = graph.name
-    if outputs != [last]:
-        lines.append(names[outputs[-1]])
+    # Leaves that are outputs, and used nowhere, have to be named somewhere.
+    bare = [names[k] for k in outputs if uses[k] == 2 and ops[k] <= CONSTANT]
+    if len(bare) > 1:
+        lines.append(f"sum({', '.join(bare)})")
+    elif outputs != [last]:
+        lines.append(bare[0] if bare else names[outputs[-1]])
     document |= {"expression": "\n".join(lines), "data": data}
     return document if len(outputs) == 1 else document | {"outputs": [names[k] for k in outputs]}
 
