@@ -21,7 +21,7 @@ from engine.numbers import number_to_wire
 from engine.operations import CONSTANT, INPUT, Operation, operation_of
 
 if TYPE_CHECKING:
-    pass
+    from engine.value import Value
 
 Array = NDArray[np.float64]
 

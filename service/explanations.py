@@ -11,7 +11,7 @@ from engine.graph import Graph
 from engine.numbers import number_to_wire
 from engine.operations import CONSTANT, INPUT, NAMES, resolve, suggest
 from service.errors import FieldError, InvalidRequest, NotFound
-from service.kinds import Form
+from service.forms import Form
 from service.paging import MAX_PAGE_SIZE, Page, make_token, read_token
 from service.records import Run
 from service.runs import answer
