@@ -49,6 +49,6 @@ def _services(config: Config) -> Services:
         database=database,
         readiness=Readiness(database),
         graphs=stored_graphs,
-        runs=Runs(database, stored_graphs, max_nodes=config.max_nodes),
+        runs=Runs(database, stored_graphs, config.limits),
         drawings=Drawings(max_nodes=config.drawing_max_nodes, seconds=config.drawing_seconds),
     )

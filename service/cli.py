@@ -151,7 +151,7 @@ def run(file: BinaryIO, form: str) -> None:
         if request.graph_id is not None and not request.errors:
             raise NotFound("Stored graphs are the server's; put the graph itself into the file.")
         graph = runs.inline_graph(request, max_nodes=config.max_nodes, pointer="" if bare else "/graph")
-        computed = runs.perform(request, graph, created_at)
+        computed = runs.perform(request, graph, created_at, config.limits)
     except Problem as problem:
         click.echo(wire.write_pretty(problem.members()), err=True)
         raise click.exceptions.Exit(1) from None

@@ -8,6 +8,8 @@ from typing import Any
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from service.limits import Limits
+
 PREFIX = "CHAINRULE_"
 
 
@@ -35,6 +37,15 @@ class Config:
     max_nodes: int = _setting(1_000_000, "Most nodes that a graph may have.", least=1)
     drawing_max_nodes: int = _setting(1000, "Most nodes that a picture shows.", least=1)
     drawing_seconds: int = _setting(10, "How long Graphviz may take for one picture.", least=1, most=3600)
+    max_batch_cells: int = _setting(
+        50_000_000,
+        "Most cells of a computation: rows of a batch, or columns of a Jacobian or Hessian, times nodes.",
+        least=1,
+    )
+    max_numbers: int = _setting(
+        5_000_000, "Most numbers that an answer may hold beyond a value and a gradient a node.", least=1
+    )
+    max_steps: int = _setting(100_000, "Most steps of a descent.", least=1)
     graph_cache_nodes: int = _setting(
         2_000_000, "Nodes of recently used stored graphs that each process keeps ready; 0 keeps none."
     )
@@ -61,6 +72,11 @@ class Config:
         if mistakes:
             raise ConfigError("\n".join(mistakes))
         return cls(**given)  # type: ignore[arg-type]  # each value was read as its field's type
+
+    @property
+    def limits(self) -> Limits:
+        """What one request may cost."""
+        return Limits(**{limit.name: getattr(self, limit.name) for limit in fields(Limits)})
 
     def shown(self) -> Iterator[tuple[str, str]]:
         """Yield each variable with its value, passwords masked."""

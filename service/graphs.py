@@ -2,12 +2,15 @@
 
 import threading
 from collections import OrderedDict
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 from sqlalchemy.exc import IntegrityError
 
 from engine.graph import Graph, GraphError
 from engine.numbers import quote
+from service import references
 from service.errors import FieldError, GraphInUse, InvalidRequest, NotFound
 from service.paging import Page, make_token, read_token
 from service.records import GraphSummary, StoredGraph
@@ -37,7 +40,26 @@ class Graphs:
 
     def add(self, owner: str, document: object) -> tuple[StoredGraph, bool]:
         """Store a document; return the stored graph and whether it was new."""
-        graph = build(document, pointer="", max_nodes=self._max_nodes)
+        return self._store(owner, build(document, pointer="", max_nodes=self._max_nodes))
+
+    def add_gradient(self, owner: str, graph_id: str, options: Mapping[str, Any]) -> tuple[StoredGraph, bool]:
+        """Store the backward graph of a stored one, as `add` does; options: wrt, outputs, seeds."""
+        graph = self.find(owner, graph_id).graph
+        outputs = options.get("outputs")
+        errors = [
+            *references.check_nodes(graph, outputs or [], "outputs"),
+            *references.check_seeds(graph, options.get("seeds", {}), outputs),
+            *references.check_wrt(graph, options.get("wrt")),
+        ]
+        if errors:
+            raise InvalidRequest(errors)
+        backward = graph.gradient(options.get("wrt"), outputs=outputs, seeds=options.get("seeds"))
+        if len(backward) > self._max_nodes:
+            detail = f"Its backward graph has {len(backward)} nodes, more than this service's {self._max_nodes}."
+            raise InvalidRequest([FieldError("TOO_MANY_NODES", detail, "")])
+        return self._store(owner, backward)
+
+    def _store(self, owner: str, graph: Graph) -> tuple[StoredGraph, bool]:
         now = datetime.now(UTC)
         with self._database.writing() as connection:
             new = statements.add(connection, owner, graph, now)

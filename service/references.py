@@ -9,6 +9,7 @@ from engine.graph import Graph
 from engine.numbers import quote
 from engine.operations import INPUT
 from service.errors import FieldError
+from service.limits import Limits
 
 
 def check_inputs(graph: Graph, inputs: Mapping[str, object]) -> list[FieldError]:
@@ -18,12 +19,12 @@ def check_inputs(graph: Graph, inputs: Mapping[str, object]) -> list[FieldError]
 
 def _misplaced_bindings(graph: Graph, inputs: Mapping[str, object]) -> Iterable[FieldError]:
     for node in inputs:
-        pointer = f"/inputs/{escape(node)}"
+        where = pointer("inputs", node)
         position = find(graph, node)
         if position is None:
-            yield _unknown(node, pointer)
+            yield _unknown(node, where)
         elif graph.ops[position] != INPUT:
-            yield FieldError("INVALID_VALUE", f"Only inputs can be bound; {quote(node)} is none.", pointer)
+            yield FieldError("INVALID_VALUE", f"Only inputs can be bound; {quote(node)} is none.", where)
 
 
 def _inputs_without_data(graph: Graph, inputs: Mapping[str, object]) -> Iterable[FieldError]:
@@ -31,7 +32,7 @@ def _inputs_without_data(graph: Graph, inputs: Mapping[str, object]) -> Iterable
         node = graph.ids[position]
         if node not in inputs:
             detail = f"Input {quote(node)} has no data in the graph and no value in the request."
-            yield FieldError("MISSING_DATA", detail, f"/inputs/{escape(node)}")
+            yield FieldError("MISSING_DATA", detail, pointer("inputs", node))
 
 
 def check_nodes(graph: Graph, nodes: Sequence[str], field: str) -> list[FieldError]:
@@ -52,12 +53,57 @@ def check_seeds(graph: Graph, seeds: Mapping[str, float], outputs: Sequence[str]
     errors = []
     allowed = None if outputs is None else set(outputs)
     for node in seeds:
-        pointer = f"/seeds/{escape(node)}"
+        where = pointer("seeds", node)
         if find(graph, node) is None:
-            errors.append(_unknown(node, pointer))
+            errors.append(_unknown(node, where))
         elif allowed is not None and node not in allowed:
-            errors.append(FieldError("INVALID_VALUE", f"{quote(node)} is not among the outputs.", pointer))
+            errors.append(FieldError("INVALID_VALUE", f"{quote(node)} is not among the outputs.", where))
     return errors
+
+
+def check_wrt(graph: Graph, wrt: Sequence[str] | None) -> list[FieldError]:
+    """What to differentiate by are inputs, each named once."""
+    errors = check_nodes(graph, wrt or [], "wrt")
+    return errors or [
+        FieldError("INVALID_VALUE", f"Derivatives are by inputs; {node!r} is none.", f"/wrt/{index}")
+        for index, node in enumerate(wrt or [])
+        if graph.ops[graph.position(node)] != INPUT
+    ]
+
+
+def check_by_input(graph: Graph, numbers: Mapping[str, float], field: str) -> list[FieldError]:
+    """Numbers by node id are by inputs' ids."""
+    errors = []
+    for node in numbers:
+        position = find(graph, node)
+        if position is None:
+            errors.append(_unknown(node, pointer(field, node)))
+        elif graph.ops[position] != INPUT:
+            errors.append(
+                FieldError("INVALID_VALUE", f"Only inputs have {field}; {node!r} is none.", pointer(field, node))
+            )
+    return errors
+
+
+def check_cells(cells: int, limits: Limits, where: str, what: str) -> list[FieldError]:
+    """A computation stays within the limit of cells; `what` says what it would take."""
+    if cells <= limits.max_batch_cells:
+        return []
+    detail = f"{what} make {cells} cells, more than this service's {limits.max_batch_cells}."
+    return [FieldError("LIMIT_EXCEEDED", detail, where)]
+
+
+def check_numbers(numbers: int, limits: Limits, where: str, what: str) -> list[FieldError]:
+    """An answer stays within the limit of numbers; `what` says what it would hold."""
+    if numbers <= limits.max_numbers:
+        return []
+    detail = f"{what}: {numbers} numbers are more than this service's {limits.max_numbers} for one answer."
+    return [FieldError("LIMIT_EXCEEDED", detail, where)]
+
+
+def pointer(field: str, node: str) -> str:
+    """Return the JSON pointer to what a field of the request says of a node."""
+    return f"/{field}/{escape(node)}"
 
 
 def find(graph: Graph, node: str) -> int | None:
@@ -68,5 +114,5 @@ def find(graph: Graph, node: str) -> int | None:
         return None
 
 
-def _unknown(node: str, pointer: str) -> FieldError:
-    return FieldError("UNKNOWN_NODE", f"The graph has no node {quote(node)}.", pointer)
+def _unknown(node: str, where: str) -> FieldError:
+    return FieldError("UNKNOWN_NODE", f"The graph has no node {quote(node)}.", where)

@@ -17,6 +17,7 @@ from service.forms import Form
 from service.graphs import Graphs, build
 from service.identifiers import parse_run_id, run_id
 from service.kinds import KINDS
+from service.limits import Limits
 from service.paging import Page, make_token, read_token
 from service.records import Run, RunSummary
 from service.store import graphs as graph_statements
@@ -45,16 +46,16 @@ class RunRequest:
 class Runs:
     """Every owner's runs."""
 
-    def __init__(self, database: Database, graphs: Graphs, *, max_nodes: int) -> None:
+    def __init__(self, database: Database, graphs: Graphs, limits: Limits) -> None:
         self._database = database
         self._graphs = graphs
-        self._max_nodes = max_nodes
+        self._limits = limits
 
     def create(self, owner: str, request: RunRequest) -> tuple[Run, Graph]:
         """Compute a run and, unless `store` is false, store it; InvalidRequest lists all that is wrong."""
         created_at = datetime.now(UTC)
         graph = self._graph(owner, request)
-        run = perform(request, graph, created_at)
+        run = perform(request, graph, created_at, self._limits)
         if request.store:
             run = replace(run, id=run_id(created_at))
             self._save(owner, run, graph if request.graph_id is None else None)
@@ -62,7 +63,7 @@ class Runs:
 
     def _graph(self, owner: str, request: RunRequest) -> Graph:
         if request.graph_id is None:
-            return inline_graph(request, max_nodes=self._max_nodes)
+            return inline_graph(request, max_nodes=self._limits.max_nodes)
         if request.errors:  # they come first: nothing they say depends on what is stored
             raise InvalidRequest(request.errors)
         return self._graphs.find(owner, request.graph_id).graph
@@ -122,10 +123,10 @@ def inline_graph(request: RunRequest, *, max_nodes: int, pointer: str = "/graph"
         raise InvalidRequest([*request.errors, *error.errors], truncated=error.truncated) from None
 
 
-def perform(request: RunRequest, graph: Graph, created_at: datetime) -> Run:
+def perform(request: RunRequest, graph: Graph, created_at: datetime, limits: Limits) -> Run:
     """Check a request against its graph and compute it; a computation that breaks is a failed run."""
     kind = KINDS.get(request.kind or "")
-    errors = [*request.errors, *(kind.check(graph, request.options) if kind else ())]
+    errors = [*request.errors, *(kind.check(graph, request.options, limits) if kind else ())]
     if errors or kind is None:
         raise InvalidRequest(errors)
     started_at = datetime.now(UTC)
@@ -138,7 +139,7 @@ def perform(request: RunRequest, graph: Graph, created_at: datetime) -> Run:
         started_at=started_at,
         finished_at=None,
         error=None,
-        options=wire.to_json(request.options),
+        options=wire.to_json(kind.kept(request.options)),
     )
     try:
         outcome = kind.compute(graph, request.options)

@@ -11,7 +11,13 @@ from service.api.current import owner, services
 from service.api.examples import NEURON, STORED_NEURON
 from service.forms import Form
 from service.records import StoredGraph
-from service.schemas.graphs import GraphDocumentSchema, GraphListSchema, StoredColumnsSchema, StoredGraphSchema
+from service.schemas.graphs import (
+    GradientRequestSchema,
+    GraphDocumentSchema,
+    GraphListSchema,
+    StoredColumnsSchema,
+    StoredGraphSchema,
+)
 from service.schemas.paging import PageQuerySchema
 from service.schemas.runs import FormQuerySchema
 
@@ -37,7 +43,10 @@ _LOCATION = {"Location": {"description": "The graph's path.", "schema": {"type":
 @blueprint.fails(HTTPStatus.SERVICE_UNAVAILABLE)
 def store_graph(document: object) -> Response:
     """Store a graph document; the same document has the same id, however often it is posted."""
-    stored, new = services().graphs.add(owner(), document)
+    return _stored(*services().graphs.add(owner(), document))
+
+
+def _stored(stored: StoredGraph, new: bool) -> Response:
     location = {"Location": f"/v1/graphs/{stored.graph.id}"}
     return respond(
         _show(stored, Form.NODES),
@@ -77,6 +86,16 @@ def show_graph(graph_id: str, form: Form) -> Response:
         services().graphs.created_at(owner(), graph_id)
         return Response(status=HTTPStatus.NOT_MODIFIED, headers=headers)
     return respond(_show(services().graphs.find(owner(), graph_id), form), headers=headers)
+
+
+@blueprint.route("/<graph_id>/gradient", methods=["POST"])
+@blueprint.body(GradientRequestSchema, example={"wrt": ["x1", "w1"]})
+@blueprint.answers(HTTPStatus.CREATED, StoredGraphSchema, headers=_ETAG | _LOCATION, description="New.")
+@blueprint.answers(HTTPStatus.OK, StoredGraphSchema, headers=_ETAG | _LOCATION, description="Stored before, unchanged.")
+@blueprint.fails(HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE)
+def store_gradient(options: dict[str, Any], graph_id: str) -> Response:
+    """Store the backward graph: it computes the original outputs, and `d_<input>` for every input."""
+    return _stored(*services().graphs.add_gradient(owner(), graph_id, options))
 
 
 @blueprint.route("/<graph_id>", methods=["DELETE"])

@@ -12,7 +12,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from engine.numbers import quote
 from service import wire
 from service.errors import FieldError, InvalidRequest, NotAcceptable, UnsupportedMediaType
-from service.schemas.errors import query_errors
+from service.schemas.errors import body_errors, query_errors
 
 JSON = "application/json"
 
@@ -80,5 +80,7 @@ class Parser(FlaskParser):
         return wire.parse(body)
 
     def handle_error(self, error: ValidationError, req: Request, schema: Schema, **_: object) -> NoReturn:
-        """Turn what the schema of a query found into our errors."""
+        """Turn what a schema found into our errors."""
+        if "json" in error.messages_dict:
+            raise InvalidRequest(body_errors(ValidationError(error.messages_dict["json"]))) from None
         raise InvalidRequest(query_errors(error)) from None

@@ -1,5 +1,6 @@
 """The service itself: name and limits, health, and the OpenAPI document."""
 
+from dataclasses import asdict
 from http import HTTPStatus
 
 from flask import Response, current_app
@@ -20,8 +21,8 @@ def show_service() -> Response:
     config = services().config
     limits = {
         "max_body_bytes": config.max_body_bytes,
-        "max_nodes": config.max_nodes,
         "max_page_size": MAX_PAGE_SIZE,
+        **asdict(config.limits),
     }
     return respond({"name": "chainrule", "version": __version__, "limits": limits})
 

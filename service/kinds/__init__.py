@@ -2,7 +2,10 @@
 
 from service.kinds.base import Kind, Outcome
 from service.kinds.gradient import GRADIENT
+from service.kinds.hessian import HESSIAN, HVP
+from service.kinds.jacobian import JACOBIAN
+from service.kinds.jvp import JVP
 
-KINDS: dict[str, Kind] = {kind.name: kind for kind in (GRADIENT,)}
+KINDS: dict[str, Kind] = {kind.name: kind for kind in (GRADIENT, JACOBIAN, JVP, HESSIAN, HVP)}
 
 __all__ = ["KINDS", "Kind", "Outcome"]

@@ -7,6 +7,7 @@ from typing import Any
 from engine.graph import Graph
 from service.errors import FieldError
 from service.forms import Form
+from service.limits import Limits
 from service.records import Arrays, Run
 
 Options = Mapping[str, Any]
@@ -24,13 +25,17 @@ class Outcome:
 class Kind:
     """One kind of run.
 
-    `fields` names the request fields it takes besides those of every run (graph, graph_id, kind, store).
-    `check` returns what is wrong with well-typed options on that graph. `compute` may rely on the options
-    being right. `answer` returns the members of the answer between `finished_at` and `error`, in order.
+    `fields` names the request fields it takes besides those of every run (graph, graph_id, kind, store), and
+    `needs` those of them that it cannot do without.
+    `check` returns what is wrong with well-typed options on that graph, or beyond the limits. `compute` may rely
+    on the options being right. `answer` returns the members of the answer between `finished_at` and `error`, in order.
+    `kept` returns the options to store with the run; what it leaves out, the outcome's arrays hold.
     """
 
     name: str
     fields: frozenset[str]
-    check: Callable[[Graph, Options], list[FieldError]]
+    check: Callable[[Graph, Options, Limits], list[FieldError]]
     compute: Callable[[Graph, Options], Outcome]
     answer: Callable[[Graph, Run, Form], dict[str, Any]]
+    needs: frozenset[str] = frozenset()
+    kept: Callable[[Options], Options] = lambda options: options

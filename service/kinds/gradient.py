@@ -1,5 +1,9 @@
-"""Gradient runs: the value of every node, and d(seeded outputs)/d(node) for every node but constants."""
+"""Gradient runs: the value of every node, and d(seeded outputs)/d(node) for every node but constants.
 
+Every other kind answers this too, and one member more: `with_gradient` makes such a kind.
+"""
+
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,11 +15,14 @@ from engine.operations import CONSTANT, INPUT
 from service import references, wire
 from service.errors import FieldError
 from service.forms import Form
+from service.kinds import batch
 from service.kinds.base import Kind, Options, Outcome
+from service.limits import Limits
 from service.records import Run
 
 
-def _check(graph: Graph, options: Options) -> list[FieldError]:
+def check(graph: Graph, options: Options, limits: Limits) -> list[FieldError]:
+    """Find what is wrong with the fields that all kinds share."""
     outputs = options.get("outputs")
     select = options.get("select")
     return [
@@ -26,9 +33,15 @@ def _check(graph: Graph, options: Options) -> list[FieldError]:
     ]
 
 
-def _compute(graph: Graph, options: Options) -> Outcome:
+def outputs_of(graph: Graph, options: Options) -> list[str]:
+    """Return the ids of the outputs that a request asks for."""
+    return options.get("outputs") or list(options.get("seeds", {})) or [graph.ids[k] for k in graph.outputs]
+
+
+def compute(graph: Graph, options: Options) -> Outcome:
+    """Compute values and gradients."""
     seeds = options.get("seeds", {})
-    outputs = options.get("outputs") or list(seeds) or [graph.ids[position] for position in graph.outputs]
+    outputs = outputs_of(graph, options)
     found = gradient(
         graph,
         options.get("inputs", {}),
@@ -46,7 +59,8 @@ def _compute(graph: Graph, options: Options) -> Outcome:
     )
 
 
-def _answer(graph: Graph, run: Run, form: Form) -> dict[str, Any]:
+def answer(graph: Graph, run: Run, form: Form) -> dict[str, Any]:
+    """Show the members that all kinds share."""
     inputs = run.options.get("inputs", {})
     if run.state != "succeeded":
         return {"inputs": inputs}
@@ -60,7 +74,7 @@ def _answer(graph: Graph, run: Run, form: Form) -> dict[str, Any]:
         **_nodes(graph, _selected(graph, run.options.get("select", "all")), values, gradients, form),
         "nonsmooth": [graph.ids[position] for position in run.findings["nonsmooth"]],
         "disconnected": [graph.ids[position] for position in run.findings["disconnected"]],
-        "nonfinite": _nonfinite(graph, *run.findings["nonfinite"]),
+        "nonfinite": batch.nonfinite(graph, *run.findings["nonfinite"]),
     }
 
 
@@ -97,19 +111,59 @@ def _nodes(
     return {"values": wire.mapping(ids, values), "gradients": by_id}
 
 
-def _nonfinite(graph: Graph, value: int | None, gradient: int | None) -> dict[str, str | None] | None:
-    if value is None and gradient is None:
-        return None
-    return {
-        "value": None if value is None else graph.ids[value],
-        "gradient": None if gradient is None else graph.ids[gradient],
-    }
+def _check_either(graph: Graph, options: Options, limits: Limits) -> list[FieldError]:
+    return [*check(graph, options, limits), *batch.check(graph, options, limits)]
+
+
+def _compute_either(graph: Graph, options: Options) -> Outcome:
+    return (
+        batch.compute(graph, options, outputs_of(graph, options)) if batch.asked(options) else compute(graph, options)
+    )
+
+
+def _answer_either(graph: Graph, run: Run, form: Form) -> dict[str, Any]:
+    return batch.answer(graph, run, form) if "rows" in run.findings else answer(graph, run, form)
 
 
 GRADIENT = Kind(
     name="gradient",
-    fields=frozenset({"inputs", "outputs", "seeds", "select"}),
-    check=_check,
-    compute=_compute,
-    answer=_answer,
+    fields=frozenset({"inputs", "outputs", "seeds", "select", "reduce"}),
+    check=_check_either,
+    compute=_compute_either,
+    answer=_answer_either,
+    kept=batch.kept,
 )
+
+
+def with_gradient(
+    name: str,
+    *,
+    fields: set[str],
+    needs: set[str] = frozenset(),  # type: ignore[assignment]
+    check_more: Callable[[Graph, Options, Limits], list[FieldError]],
+    compute_more: Callable[[Graph, Options], Outcome],
+    answer_more: Callable[[Graph, Run], Any],
+    member: str | None = None,
+) -> Kind:
+    """Make a kind that answers what a gradient run does, and the member of its own name."""
+
+    def check_all(graph: Graph, options: Options, limits: Limits) -> list[FieldError]:
+        errors = [*check(graph, options, limits), *batch.refuse(options, name)]
+        return [*errors, *check_more(graph, options, limits)]
+
+    def compute_all(graph: Graph, options: Options) -> Outcome:
+        common, more = compute(graph, options), compute_more(graph, options)
+        return Outcome({**common.arrays, **more.arrays}, {**common.findings, **more.findings})
+
+    def answer_all(graph: Graph, run: Run, form: Form) -> dict[str, Any]:
+        members: Mapping[str, Any] = answer(graph, run, form)
+        return {**members, member or name: answer_more(graph, run)} if run.state == "succeeded" else dict(members)
+
+    return Kind(
+        name=name,
+        fields=frozenset({"inputs", "outputs", "select", *fields}),
+        needs=frozenset(needs),
+        check=check_all,
+        compute=compute_all,
+        answer=answer_all,
+    )

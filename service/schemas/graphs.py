@@ -8,7 +8,7 @@ from typing import Any
 from marshmallow import Schema, fields, validate
 
 from engine.document import MAX_ID_LENGTH
-from service.schemas.fields import NODE_ID, NUMBER, Number
+from service.schemas.fields import NODE_ID, NUMBER, Ids, Number, Numbers
 
 _OPERAND = {"anyOf": [NODE_ID, {"type": "number"}]}
 _POSITION = {"type": "integer", "minimum": 0}
@@ -118,3 +118,17 @@ class GraphListSchema(Schema):
 
     items = fields.List(fields.Nested(GraphSummarySchema), required=True)
     next_page_token = fields.String(metadata={"description": "Absent on the last page."})
+
+
+class GradientRequestSchema(Schema):
+    """What to differentiate, and by what: the graph's outputs by all inputs, unless it says otherwise."""
+
+    wrt = Ids(
+        validate=validate.Length(min=1, error="At least one input is needed."),
+        metadata={"description": "Inputs to differentiate by."},
+    )
+    outputs = Ids(
+        validate=validate.Length(min=1, error="At least one output is needed."),
+        metadata={"description": "Which nodes to differentiate, instead of the graph's outputs."},
+    )
+    seeds = Numbers(metadata={"description": "The gradient put into each output; 1.0 where not given."})

@@ -7,11 +7,13 @@ from marshmallow import Schema, ValidationError, fields, validate
 from service.errors import FieldError
 from service.forms import Form
 from service.kinds import KINDS
+from service.kinds.batch import REDUCTIONS
 from service.runs import RunRequest
 from service.schemas.errors import body_errors
 from service.schemas.fields import (
     NODE_ID,
     NUMBER,
+    Bindings,
     Ids,
     Numbers,
     Selection,
@@ -24,7 +26,9 @@ from service.schemas.paging import PageQuerySchema
 STATES = ("queued", "running", "succeeded", "failed", "cancelled")
 
 _NUMBERS_BY_ID = {"type": "object", "additionalProperties": NUMBER}
-_COLUMN = {"type": "array", "items": {"anyOf": [*NUMBER["anyOf"], {"type": "null"}]}}
+_ROWS = {"type": "array", "items": NUMBER}
+_NUMBERS_OR_ROWS_BY_ID = {"type": "object", "additionalProperties": {"anyOf": [*NUMBER["anyOf"], _ROWS]}}
+_COLUMN = {"type": "array", "items": {"anyOf": [*NUMBER["anyOf"], {"type": "null"}, _ROWS]}}
 _NODE_ID_OR_NULL = {"anyOf": [NODE_ID, {"type": "null"}]}
 
 
@@ -41,7 +45,12 @@ class RunRequestSchema(Schema):
         load_default=True,
         metadata={"description": "`false` computes without storing: 200, and the run has no id."},
     )
-    inputs = Numbers(metadata={"description": "Values for inputs, instead of the graph's.", "examples": [{"x1": 3.0}]})
+    inputs = Bindings(
+        metadata={
+            "description": "Values for inputs, instead of the graph's. Arrays of one length make a batch.",
+            "examples": [{"x1": 3.0}],
+        }
+    )
     outputs = Ids(
         validate=validate.Length(min=1, error="At least one output is needed."),
         metadata={"description": "Which nodes to differentiate, instead of the graph's.", "minItems": 1},
@@ -56,6 +65,20 @@ class RunRequestSchema(Schema):
     select = Selection(
         metadata={"description": "Which nodes the answer shows; the stored run keeps all.", "default": "all"}
     )
+
+    reduce = fields.String(
+        validate=validate.OneOf(list(REDUCTIONS), error="Not a reduction: choose from {choices}."),
+        metadata={
+            "description": "Of a batch: the rows themselves (`none`), their sum or their mean.",
+            "default": "none",
+        },
+    )
+    wrt = Ids(
+        validate=validate.Length(min=1, error="At least one input is needed."),
+        metadata={"description": "Inputs to differentiate by; all of them unless given (jacobian, hessian)."},
+    )
+    tangents = Numbers(metadata={"description": "How the inputs move; 0 where not given (jvp)."})
+    vector = Numbers(metadata={"description": "What the Hessian is applied to; 0 where not given (hvp)."})
 
     def load(self, data: Any, **_: Any) -> RunRequest:
         """Return the request with all that is wrong with it so far; it raises nothing.
@@ -79,6 +102,11 @@ class RunRequestSchema(Schema):
                 FieldError("UNKNOWN_FIELD", f"Runs of kind {kind} have no {name}.", pointer=f"/{name}")
                 for name in options
                 if name not in KINDS[kind].fields
+            ]
+            errors += [
+                FieldError("MISSING_FIELD", f"Runs of kind {kind} need {name}.", pointer=f"/{name}")
+                for name in sorted(KINDS[kind].needs)
+                if name not in data
             ]
         return RunRequest(kind, graph, graph_id, store, options, tuple(errors))
 
@@ -121,6 +149,26 @@ class NonfiniteSchema(Schema):
 
     value = fields.Raw(required=True, metadata=_NODE_ID_OR_NULL)
     gradient = fields.Raw(required=True, metadata=_NODE_ID_OR_NULL)
+    row = fields.Integer(metadata={"description": "Of a batch: the first row that has any."})
+
+
+_MATRIX = {"type": "array", "items": {"type": "array", "items": NUMBER}}
+_IDS = {"type": "array", "items": NODE_ID}
+
+
+class JacobianSchema(Schema):
+    """A matrix of derivatives: a row an output, a column an input."""
+
+    rows = fields.Raw(required=True, metadata=_IDS | {"description": "Outputs."})
+    columns = fields.Raw(required=True, metadata=_IDS | {"description": "Inputs."})
+    matrix = fields.Raw(required=True, metadata=_MATRIX)
+
+
+class HessianSchema(Schema):
+    """A symmetric matrix of second derivatives."""
+
+    wrt = fields.Raw(required=True, metadata=_IDS | {"description": "Inputs, of the rows and of the columns."})
+    matrix = fields.Raw(required=True, metadata=_MATRIX)
 
 
 class RunErrorSchema(Schema):
@@ -146,16 +194,16 @@ class RunSummarySchema(Schema):
 class RunSchema(RunSummarySchema):
     """A run with its results; a run that was not stored has no id."""
 
-    inputs = fields.Raw(required=True, metadata=_NUMBERS_BY_ID | {"description": "What the request bound."})
+    inputs = fields.Raw(required=True, metadata=_NUMBERS_OR_ROWS_BY_ID | {"description": "What the request bound."})
     seeds = fields.Raw(metadata=_NUMBERS_BY_ID)
-    outputs = fields.Raw(metadata=_NUMBERS_BY_ID)
+    outputs = fields.Raw(metadata=_NUMBERS_OR_ROWS_BY_ID)
     ids = fields.Raw(
         metadata={"type": "array", "items": NODE_ID, "description": "With `form=columns`: the nodes shown."}
     )
-    values = fields.Raw(metadata={"anyOf": [_NUMBERS_BY_ID, _COLUMN]})
+    values = fields.Raw(metadata={"anyOf": [_NUMBERS_OR_ROWS_BY_ID, _COLUMN]})
     gradients = fields.Raw(
         metadata={
-            "anyOf": [_NUMBERS_BY_ID, _COLUMN],
+            "anyOf": [_NUMBERS_OR_ROWS_BY_ID, _COLUMN],
             "description": "d(seeded outputs)/d(node) for every node but constants (`null` in a column).",
         }
     )
@@ -170,6 +218,10 @@ class RunSchema(RunSummarySchema):
         allow_none=True,
         metadata={"description": "The first node where a non-finite value, or gradient, was born."},
     )
+    jacobian = fields.Nested(JacobianSchema)
+    tangents = fields.Raw(metadata=_NUMBERS_BY_ID | {"description": "Each output's derivative along the tangents."})
+    hessian = fields.Nested(HessianSchema)
+    hvp = fields.Raw(metadata=_NUMBERS_BY_ID | {"description": "The Hessian times the vector, by input."})
 
 
 class RunListSchema(Schema):

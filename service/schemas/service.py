@@ -9,6 +9,13 @@ class LimitsSchema(Schema):
     max_body_bytes = fields.Integer(required=True)
     max_nodes = fields.Integer(required=True)
     max_page_size = fields.Integer(required=True)
+    max_batch_cells = fields.Integer(
+        required=True, metadata={"description": "Rows of a batch (columns of a Jacobian or Hessian) times nodes."}
+    )
+    max_numbers = fields.Integer(
+        required=True, metadata={"description": "Numbers in an answer beyond a value and a gradient a node."}
+    )
+    max_steps = fields.Integer(required=True, metadata={"description": "Steps of a descent."})
 
 
 class ServiceSchema(Schema):

@@ -24,6 +24,7 @@ def add(connection: Connection, owner: str, graph: Graph, created_at: datetime) 
         "node_count": len(graph.ids),
         "document": graph.to_bytes(),
     }
+    # Drivers disagree on what they count; a row that comes back was inserted.
     return connection.execute(statement, row).first() is not None
 
 

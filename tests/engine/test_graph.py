@@ -151,9 +151,7 @@ def test_signed_zeros_differ_and_nan_is_one() -> None:
 
 
 def test_the_id_is_what_it_was_in_every_version() -> None:
-    assert (
-        Graph.from_document(NEURON).id == "bc947b0479c81fd4692bf195384e19bd962c89015bb5a50565e707c15f495458"
-    )
+    assert Graph.from_document(NEURON).id == "bc947b0479c81fd4692bf195384e19bd962c89015bb5a50565e707c15f495458"
 
 
 def test_stored_bytes_of_something_else_are_refused() -> None:

@@ -1,0 +1,166 @@
+"""Batches: gradient runs whose inputs hold arrays, one independent row after the other."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.derivatives import batch
+from engine.graph import Graph
+from engine.operations import CONSTANT, INPUT
+from service import references, wire
+from service.errors import FieldError
+from service.forms import Form
+from service.kinds.base import Options, Outcome
+from service.limits import Limits
+from service.records import Run
+
+REDUCTIONS = ("none", "sum", "mean")
+
+
+def asked(options: Options) -> bool:
+    """Return whether a request is one for a batch."""
+    return any(isinstance(value, np.ndarray) for value in options.get("inputs", {}).values())
+
+
+def rows_of(options: Options) -> int:
+    """Return how many rows a batch has."""
+    return next(len(value) for value in options["inputs"].values() if isinstance(value, np.ndarray))
+
+
+def refuse(options: Options, kind: str) -> list[FieldError]:
+    """Find arrays where a kind takes numbers only."""
+    return [
+        FieldError(
+            "INVALID_VALUE", f"Runs of kind {kind} take one number for an input.", references.pointer("inputs", node)
+        )
+        for node, value in options.get("inputs", {}).items()
+        if isinstance(value, np.ndarray)
+    ]
+
+
+def check(graph: Graph, options: Options, limits: Limits) -> list[FieldError]:
+    """Find what is wrong with a batch, or with asking for the reduction of what is none."""
+    if not asked(options):
+        if options.get("reduce", "none") == "none":
+            return []
+        return [FieldError("INVALID_VALUE", "Only a batch can be reduced: give an input an array.", "/reduce")]
+    rows = rows_of(options)
+    if options.get("reduce", "none") == "none":
+        select = options.get("select")
+        shown = 2 * len(select) if isinstance(select, list) else 2 * len(graph)
+        if select is None:
+            shown = len(graph.outputs) + int(np.count_nonzero(graph.ops == INPUT))
+    else:
+        shown = 0
+    return [
+        *references.check_cells(rows * len(graph), limits, "/inputs", f"{rows} rows of {len(graph)} nodes"),
+        *references.check_numbers(rows * shown, limits, "/select", f"{shown} numbers in each of {rows} rows"),
+    ]
+
+
+def kept(options: Options) -> Options:
+    """Return the options without the arrays, which the outcome holds."""
+    if not asked(options):
+        return options
+    numbers = {node: value for node, value in options["inputs"].items() if not isinstance(value, np.ndarray)}
+    return {**options, "inputs": numbers}
+
+
+def compute(graph: Graph, options: Options, outputs: list[str]) -> Outcome:
+    """Compute the rows; what is kept is what the request selects, reduced if it asks for that."""
+    seeds = options.get("seeds", {})
+    inputs = options["inputs"]
+    value_of, gradient_of = _selected(graph, options.get("select"), [graph.position(node) for node in outputs])
+    found = batch(
+        graph,
+        inputs,
+        # The outputs come with every answer.
+        value_of=np.concatenate([[graph.position(node) for node in outputs], value_of]).astype(np.int64),
+        gradient_of=gradient_of,
+        outputs=outputs,
+        seeds={node: seeds.get(node, 1.0) for node in outputs},
+    )
+    values, gradients = found.values, found.gradients
+    if (reduction := options.get("reduce", "none")) != "none":
+        reduce = np.sum if reduction == "sum" else np.mean
+        with np.errstate(all="ignore"):
+            values, gradients = reduce(values, axis=1), reduce(gradients, axis=1)
+    batched = [node for node, value in inputs.items() if isinstance(value, np.ndarray)]
+    return Outcome(
+        arrays={
+            "inputs": np.stack([inputs[node] for node in batched]),
+            "outputs": values[: len(outputs)],
+            "values": values[len(outputs) :],
+            "gradients": gradients,
+            "seeds": found.seeds,
+        },
+        findings={
+            "rows": rows_of(options),
+            "inputs": list(inputs),
+            "batched": batched,
+            "outputs": found.outputs.tolist(),
+            "value_of": value_of.tolist(),
+            "gradient_of": gradient_of.tolist(),
+            "nonsmooth": found.nonsmooth,
+            "disconnected": found.disconnected,
+            "nonfinite": [*found.nonfinite, found.row],
+        },
+    )
+
+
+def _selected(
+    graph: Graph, select: str | list[str] | None, outputs: list[int]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the positions whose values, and whose gradients, are kept; constants have no gradient."""
+    if select is None:
+        return np.array(outputs, np.int64), np.flatnonzero(graph.ops == INPUT)
+    if select == "all":
+        nodes = np.arange(len(graph))
+    elif select == "leaves":
+        nodes = np.flatnonzero((graph.ops == INPUT) | (graph.ops == CONSTANT))
+    else:
+        nodes = np.sort(np.array([graph.position(node) for node in select], np.int64))
+    return nodes, nodes[graph.ops[nodes] != CONSTANT]
+
+
+def answer(graph: Graph, run: Run, form: Form) -> dict[str, Any]:
+    """Show a batch: arrays of the rows, or numbers where it was reduced."""
+    arrays, findings = run.arrays, run.findings
+    bound = {**run.options["inputs"], **_by_id(findings["batched"], arrays["inputs"])}
+    shown = {
+        "values": _by_id([graph.ids[k] for k in findings["value_of"]], arrays["values"]),
+        "gradients": _by_id([graph.ids[k] for k in findings["gradient_of"]], arrays["gradients"]),
+    }
+    members: dict[str, Any] = dict(shown)
+    if form is Form.COLUMNS:
+        ids = [graph.ids[k] for k in sorted({*findings["value_of"], *findings["gradient_of"]})]
+        members = {"ids": ids} | {name: [column.get(node) for node in ids] for name, column in shown.items()}
+    names = [graph.ids[position] for position in findings["outputs"]]
+    return {
+        "inputs": {node: bound[node] for node in findings["inputs"]},
+        "seeds": wire.mapping(names, arrays["seeds"]),
+        "outputs": _by_id(names, arrays["outputs"]),
+        **members,
+        "nonsmooth": [graph.ids[position] for position in findings["nonsmooth"]],
+        "disconnected": [graph.ids[position] for position in findings["disconnected"]],
+        "nonfinite": nonfinite(graph, *findings["nonfinite"]),
+    }
+
+
+def _by_id(ids: list[str], array: NDArray[np.float64]) -> dict[str, Any]:
+    """Return {id: number} for one number each, {id: [number, ...]} for a row each."""
+    if array.ndim == 1:
+        return wire.mapping(ids, array)
+    return {node: wire.numbers(row) for node, row in zip(ids, array, strict=True)}
+
+
+def nonfinite(graph: Graph, value: int | None, gradient: int | None, row: int | None = None) -> dict[str, Any] | None:
+    """Show where the first non-finite value and gradient were born; in a batch, in which row."""
+    if value is None and gradient is None:
+        return None
+    born: dict[str, Any] = {
+        "value": None if value is None else graph.ids[value],
+        "gradient": None if gradient is None else graph.ids[gradient],
+    }
+    return born if row is None else born | {"row": row}

@@ -1,0 +1,44 @@
+"""Jacobian runs: d(output)/d(input) for all of the outputs and of the inputs asked for."""
+
+from typing import Any
+
+import numpy as np
+
+from engine.derivatives import jacobian, wrt_positions
+from engine.graph import Graph
+from engine.operations import INPUT
+from service import references, wire
+from service.errors import FieldError
+from service.kinds.base import Options, Outcome
+from service.kinds.gradient import outputs_of, with_gradient
+from service.limits import Limits
+from service.records import Run
+
+
+def _check(graph: Graph, options: Options, limits: Limits) -> list[FieldError]:
+    wrong = references.check_wrt(graph, options.get("wrt"))
+    rows = len(options.get("outputs") or graph.outputs)
+    columns = len(options.get("wrt") or np.flatnonzero(graph.ops == INPUT))
+    return wrong or [
+        *references.check_cells(
+            min(rows, columns) * len(graph), limits, "/wrt", f"{min(rows, columns)} sweeps over {len(graph)} nodes"
+        ),
+        *references.check_numbers(rows * columns, limits, "/wrt", f"A matrix of {rows} by {columns}"),
+    ]
+
+
+def _compute(graph: Graph, options: Options) -> Outcome:
+    wrt = options.get("wrt")
+    _, matrix = jacobian(graph, options.get("inputs", {}), outputs=outputs_of(graph, options), wrt=wrt)
+    return Outcome({"jacobian": matrix}, {"wrt": wrt_positions(graph, wrt).tolist()})
+
+
+def _answer(graph: Graph, run: Run) -> Any:
+    return {
+        "rows": [graph.ids[position] for position in run.findings["outputs"]],
+        "columns": [graph.ids[position] for position in run.findings["wrt"]],
+        "matrix": [wire.numbers(row) for row in run.arrays["jacobian"]],
+    }
+
+
+JACOBIAN = with_gradient("jacobian", fields={"wrt"}, check_more=_check, compute_more=_compute, answer_more=_answer)

@@ -1,0 +1,147 @@
+"""Every kind of run besides the plain gradient, and batches, over HTTP on both databases."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from service.app import create_app
+from service.config import Config
+
+SADDLE = {"expression": "y = x**2 * w + sin(x)\nz = x*w", "data": {"x": 2.0, "w": 3.0}}
+
+
+def run(client: FlaskClient, status: int = 201, **request: Any) -> Any:
+    """Post a run and return its answer; a stored one is read again and is the same."""
+    response = client.post("/v1/runs", json=request)
+    assert response.status_code == status, response.json
+    if status == 201:
+        assert client.get(response.headers["Location"]).json == response.json
+    return response.json
+
+
+def problems(client: FlaskClient, **request: Any) -> set[tuple[str, str]]:
+    return {(error["pointer"], error["code"]) for error in run(client, 422, **request)["errors"]}
+
+
+def test_a_batch_answers_a_row_for_every_row(client: FlaskClient) -> None:
+    answer = run(client, graph={"expression": "y = x**2 * w", "data": {"x": 0, "w": 3}}, inputs={"x": [1, 2, 3]})
+    assert answer["inputs"] == {"x": [1.0, 2.0, 3.0]}
+    assert answer["outputs"] == {"y": [3.0, 12.0, 27.0]}
+    assert answer["values"] == {"y": [3.0, 12.0, 27.0]}
+    assert answer["gradients"] == {"x": [6.0, 12.0, 18.0], "w": [1.0, 4.0, 9.0]}
+
+
+def test_a_batch_is_reduced_to_numbers(client: FlaskClient) -> None:
+    graph = {"expression": "y = x**2 * w", "data": {"x": 0, "w": 3}}
+    summed = run(client, graph=graph, inputs={"x": [1, 2, 3]}, reduce="sum")
+    assert summed["outputs"] == {"y": 42.0}
+    assert summed["gradients"] == {"x": 36.0, "w": 14.0}
+    mean = run(client, graph=graph, inputs={"x": [1, 2, 3]}, reduce="mean", store=False, status=200)
+    assert mean["gradients"] == {"x": 12.0, "w": pytest.approx(14 / 3)}
+
+
+def test_a_batch_shows_what_was_selected_in_both_forms(client: FlaskClient) -> None:
+    graph = {"expression": "s = x*x\ny = s + 1", "data": {"x": 0}}
+    request = {"graph": graph, "inputs": {"x": [1, "Infinity"]}, "select": ["s"]}
+    answer = run(client, **request)
+    assert answer["values"] == {"s": [1.0, "Infinity"]}
+    assert answer["gradients"] == {"s": [1.0, 1.0]}
+    assert answer["nonfinite"] == {"value": "x", "gradient": "x", "row": 1}
+    columns = client.post("/v1/runs?form=columns", json={**request, "select": "all"}).json
+    assert columns["ids"] == ["x", "s", "y"]
+    assert columns["values"][2] == [2.0, "Infinity"]
+
+
+def test_jacobian(client: FlaskClient) -> None:
+    answer = run(client, graph=SADDLE, kind="jacobian", outputs=["z", "y"], wrt=["w", "x"])
+    assert answer["jacobian"]["rows"] == ["z", "y"]
+    assert answer["jacobian"]["columns"] == ["w", "x"]
+    assert answer["jacobian"]["matrix"] == [[2.0, 3.0], [4.0, pytest.approx(11.583853163452858, rel=1e-15)]]
+    assert answer["values"]["z"] == 6.0
+
+
+def test_jvp(client: FlaskClient) -> None:
+    answer = run(client, graph=SADDLE, kind="jvp", outputs=["z"], tangents={"x": 1.0, "w": 10.0})
+    assert answer["tangents"] == {"z": 23.0}
+
+
+def test_hessian_and_its_product_with_a_vector(client: FlaskClient) -> None:
+    answer = run(client, graph=SADDLE, kind="hessian", outputs=["y"])
+    expected = [[pytest.approx(5.090702573174318, rel=1e-15), 4.0], [4.0, 0.0]]
+    assert answer["hessian"] == {"wrt": ["x", "w"], "matrix": expected}
+    product = run(client, graph=SADDLE, kind="hvp", outputs=["y"], vector={"w": 1.0})
+    assert product["hvp"] == {"x": 4.0, "w": 0.0}
+
+
+def test_the_answer_has_what_a_gradient_run_has(client: FlaskClient) -> None:
+    plain = run(client, graph=SADDLE, outputs=["y"])
+    hessian = run(client, graph=SADDLE, outputs=["y"], kind="hessian")
+    differing = {"id", "kind", "created_at", "started_at", "finished_at", "hessian"}
+    assert {k: v for k, v in hessian.items() if k not in differing} == {
+        k: v for k, v in plain.items() if k not in differing
+    }
+
+
+@pytest.mark.parametrize(
+    ("request_", "expected"),
+    [
+        ({"kind": "jacobian", "wrt": ["y"]}, {("/wrt/0", "INVALID_VALUE")}),
+        ({"kind": "jacobian", "wrt": ["nope"]}, {("/wrt/0", "UNKNOWN_NODE")}),
+        ({"kind": "jacobian", "inputs": {"x": [1, 2]}}, {("/inputs/x", "INVALID_VALUE")}),
+        ({"kind": "jacobian", "seeds": {"y": 1}}, {("/seeds", "UNKNOWN_FIELD")}),
+        ({"kind": "jvp"}, {("/tangents", "MISSING_FIELD")}),
+        ({"kind": "jvp", "tangents": {"y": 1}}, {("/tangents/y", "INVALID_VALUE")}),
+        ({"kind": "jvp", "tangents": {"x": None}}, {("/tangents/x", "NOT_A_NUMBER")}),
+        ({"kind": "hvp", "outputs": ["y"]}, {("/vector", "MISSING_FIELD")}),
+        ({"kind": "hessian", "outputs": ["y", "z"]}, {("/outputs", "INVALID_VALUE")}),
+        ({"kind": "gradient", "wrt": ["x"]}, {("/wrt", "UNKNOWN_FIELD")}),
+        ({"reduce": "sum"}, {("/reduce", "INVALID_VALUE")}),
+        ({"reduce": "max", "inputs": {"x": [1]}}, {("/reduce", "INVALID_VALUE")}),
+        ({"inputs": {"w": [1, 2], "x": [1]}}, {("/inputs/x", "LENGTH_MISMATCH")}),
+        ({"inputs": {"x": []}}, {("/inputs/x", "INVALID_VALUE")}),
+        ({"inputs": {"x": [1, True, None]}}, {("/inputs/x/1", "NOT_A_NUMBER"), ("/inputs/x/2", "NOT_A_NUMBER")}),
+        ({"inputs": {"x": [[1]]}}, {("/inputs/x/0", "NOT_A_NUMBER")}),
+    ],
+)
+def test_what_is_wrong_is_said_where_it_is(
+    client: FlaskClient, request_: dict[str, Any], expected: set[tuple[str, str]]
+) -> None:
+    assert problems(client, graph=SADDLE, **request_) == expected
+
+
+def test_the_backward_graph_is_stored_and_runs_like_any_other(client: FlaskClient) -> None:
+    graph = client.post("/v1/graphs", json=SADDLE).json
+    made = client.post(f"/v1/graphs/{graph['id']}/gradient", json={"outputs": ["y"], "wrt": ["x"]})
+    assert made.status_code == 201
+    assert made.headers["Location"] == f"/v1/graphs/{made.json['id']}"
+    assert made.json["outputs"] == ["y", "d_x"]
+    assert client.post(f"/v1/graphs/{graph['id']}/gradient", json={"outputs": ["y"], "wrt": ["x"]}).status_code == 200
+    answer = run(client, graph_id=made.json["id"], inputs={"x": 2.0})
+    assert answer["outputs"]["d_x"] == pytest.approx(11.583853163452858, rel=1e-15)
+
+
+def test_a_backward_graph_of_what_is_not_there_is_refused(client: FlaskClient) -> None:
+    graph = client.post("/v1/graphs", json=SADDLE).json
+    assert client.post(f"/v1/graphs/{'0' * 64}/gradient", json={}).status_code == 404
+    refused = client.post(f"/v1/graphs/{graph['id']}/gradient", json={"wrt": ["y"], "outputs": ["n"], "x": 1})
+    assert refused.status_code == 422
+    refused = client.post(f"/v1/graphs/{graph['id']}/gradient", json={"wrt": ["y"], "outputs": ["n"]})
+    assert {error["pointer"] for error in refused.json["errors"]} == {"/wrt/0", "/outputs/0"}
+
+
+def test_a_computation_beyond_the_limits_is_refused(database_url: str, database: object) -> None:
+    app = create_app(Config(database_url=database_url, max_batch_cells=100, max_numbers=8))
+    client = app.test_client()
+    many = {"x": [0.5] * 50}
+    assert problems(client, graph=SADDLE, inputs=many) == {
+        ("/inputs", "LIMIT_EXCEEDED"),
+        ("/select", "LIMIT_EXCEEDED"),
+    }
+    assert problems(client, graph=SADDLE, inputs={"x": [1.0] * 10}) == {("/select", "LIMIT_EXCEEDED")}
+    assert run(client, graph=SADDLE, inputs={"x": [1.0] * 10}, reduce="sum")["outputs"]
+    wide = {"expression": "y = a*b*c", "data": {"a": 1, "b": 2, "c": 3}}
+    assert problems(client, graph=wide, kind="hessian") == {("/wrt", "LIMIT_EXCEEDED")}
+    app.extensions["chainrule"].database.close()
