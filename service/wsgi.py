@@ -1,15 +1,32 @@
 """The application as production servers load it, once in every worker process, before it takes requests."""
 
+import ctypes
 import gc
+import signal
+import sys
 
 import engine.derivatives  # noqa: F401  (compiles the kernels, or loads them from the cache)
 from service.app import create_app
 
-app = create_app()
+_PR_SET_PDEATHSIG = 1
 
-# A parsed document is hundreds of thousands of containers, none of them garbage. With Python's thresholds
-# the collector walks over them again and again while they are made: parsing takes several times longer.
-# What was loaded by now stays for good; the rest is looked at every 100,000 new containers, not every 700.
-gc.collect()
-gc.freeze()
-gc.set_threshold(100_000, 20, 50)
+
+def _end_with_the_parent() -> None:
+    # A server that was killed with -9 cannot stop its workers; they would keep answering on its port.
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _spare_the_collector() -> None:
+    # A parsed document is hundreds of thousands of containers, none of them garbage. With Python's thresholds
+    # the collector walks over them again and again while they are made: 1,240 ns a node for 100,000 nodes
+    # where parsing alone takes 370. What was loaded by now stays for good, so it need not be looked at; the
+    # rest is looked at when there are half a million new containers, not 700.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(500_000, 10, 10)
+
+
+_end_with_the_parent()
+app = create_app()
+_spare_the_collector()
