@@ -44,6 +44,6 @@ class Findings:
         return self.error()
 
 
-def escape(key: str) -> str:
+def escape(key: object) -> str:
     """A key as one token of a JSON pointer (RFC 6901), with lone surrogates spelled out: UTF-8 has none."""
-    return key.replace("~", "~0").replace("/", "~1").encode("utf-8", "backslashreplace").decode()
+    return str(key).replace("~", "~0").replace("/", "~1").encode("utf-8", "backslashreplace").decode()

@@ -21,18 +21,18 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any, NamedTuple
 
-from engine.document import (
+from engine.errors import Findings, escape
+from engine.forms import (
     MAX_ID_LENGTH,
     assemble,
-    bulk_nodes,
     check_number,
     check_operation,
     check_text,
     finder,
     read_outputs,
 )
-from engine.errors import Findings, escape
 from engine.graph import Graph
+from engine.nodes import bulk_nodes
 from engine.numbers import describe, quote, read_number
 from engine.operations import CONSTANT, NAMES
 
@@ -53,13 +53,13 @@ _TOKEN = re.compile(
         0[xX](?:_?[0-9a-fA-F])+ | 0[oO](?:_?[0-7])+ | 0[bB](?:_?[01])+
       | (?:[0-9](?:_?[0-9])*\.?(?:[0-9](?:_?[0-9])*)?|\.[0-9](?:_?[0-9])*)(?:[eE][+-]?[0-9](?:_?[0-9])*)?
     )(?![\w.]))
-  | (?P<name>[^\W\d]\w*)
+  | (?P<name>(?:[A-Za-z_]|[^\x00-\x7f])(?:\w|[^\x00-\x7f])*)
   | (?P<operator>\*\*|[=!<>]=|[-+*/<>])
   | (?P<mark>[(),=])
     """,
     re.VERBOSE,
 )
-_TARGET = re.compile(r"([^\W\d]\w*)[ \t]*=(?!=)")
+_TARGET = re.compile(r"((?:[A-Za-z_]|[^\x00-\x7f])(?:\w|[^\x00-\x7f])*)[ \t]*=(?!=)")
 _CALL = re.compile(r"[ \t]*\(")
 _WORD = re.compile(r"[\w.]+|.", re.DOTALL)
 
@@ -92,6 +92,9 @@ _HINTS = {
     "/": "floor(a / b) is the division that rounds down",
     "+": "a plus sign stands between two operands only",
     "=": "a line assigns one name; equality is written ==",
+    "−": "a minus sign is written -",
+    "×": "a product is written *",
+    "·": "a product is written *",
     ",": "commas separate the arguments of a call",
 }
 _TOO_DEEP = "nested too deep; give parts of it names on lines of their own, or call sum or prod"
@@ -271,7 +274,8 @@ class _Scan:
         if usual != name:
             raise _Refused(here, f"{quote(name)} is one name with {quote(usual)}; write it that way")
         if not name.isidentifier():
-            raise _Refused(here, f"{quote(name)} cannot be a name")
+            hint = f"; {_HINTS[name]}" if name in _HINTS else ""
+            raise _Refused(here, f"{quote(name)} cannot be a name{hint}")
         if len(name) > MAX_ID_LENGTH:
             raise _Refused(here, f"a name has at most {MAX_ID_LENGTH} characters", "INVALID_VALUE")
         return name

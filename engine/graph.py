@@ -82,13 +82,13 @@ class Graph:
 
     def to_document(self) -> dict[str, Any]:
         """The node document, with canonical operation names and with its outputs."""
-        from engine.document import write_nodes
+        from engine.nodes import write_nodes
 
         return write_nodes(self)
 
     def to_columns(self) -> dict[str, Any]:
         """The column document; a number literal among its inputs is written {"constant": number}."""
-        from engine.document import write_columns
+        from engine.columns import write_columns
 
         return write_columns(self)
 
@@ -119,13 +119,13 @@ class Graph:
         has_data: NDArray[np.bool_],
         outputs: NDArray[np.int32],
     ) -> Graph:
-        """The graph of checked parts, sorted; a cycle is a ValueError.
+        """The graph of checked parts, sorted; a cycle is a CycleError.
 
         Brings what has several spellings to one: ids that are the positions to none, every NaN to the same.
         """
         if ids is not None and ids[0] == "0" and ids == [str(position) for position in range(len(ids))]:
             ids = None
-        data[np.isnan(data)] = np.nan
+        data = np.where(np.isnan(data), np.nan, data)
         order = evaluation_order(offsets, operands)
         return cls(name, ids, labels, ops, offsets, operands, literals, data, has_data, outputs, order)
 

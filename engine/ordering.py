@@ -16,6 +16,10 @@ _I32 = types.Array(types.int32, 1, "C", readonly=True)
 _SORTED = -1
 
 
+class CycleError(ValueError):
+    """Nodes that feed each other in a circle have no order of evaluation."""
+
+
 @compiled(types.int64(_U32, _I32, types.int32[::1]))
 def _depth_first(offsets: Any, operands: Any, order: Any) -> int:
     """Write the nodes to `order`, each after its operands, and return how many could be placed.
@@ -68,14 +72,14 @@ def _depth_first(offsets: Any, operands: Any, order: Any) -> int:
 def evaluation_order(offsets: NDArray[np.uint32], operands: NDArray[np.int32]) -> NDArray[np.int32] | None:
     """Positions in an order in which every node comes after its operands; None when the given order is one.
 
-    Raises ValueError when there is a cycle; `cycles` finds it.
+    Raises CycleError when there is none; `cycles` says why.
     """
     order = np.empty(offsets.size - 1, np.int32)
     placed = _depth_first(offsets, operands, order)
     if placed == _SORTED:
         return None
     if placed < order.size:
-        raise ValueError("the graph has a cycle")
+        raise CycleError("the graph has a cycle")
     return order
 
 

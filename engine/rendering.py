@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from engine.forms import heading
 from engine.graph import Graph
 from engine.numbers import number_to_wire
 from engine.operations import CONSTANT, NAMES
@@ -68,16 +69,13 @@ def write_expression(graph: Graph) -> dict[str, Any]:
         else:
             lines.append(f"{name} = {text}")
             last = position
-    document: dict[str, Any] = {"version": 1}
-    if graph.name is not None:
-        document["name"] = graph.name
     # Leaves that are outputs, and used nowhere, have to be named somewhere.
     bare = [names[k] for k in outputs if uses[k] == 2 and ops[k] <= CONSTANT]
     if len(bare) > 1:
         lines.append(f"sum({', '.join(bare)})")
     elif outputs != [last]:
         lines.append(bare[0] if bare else names[outputs[-1]])
-    document |= {"expression": "\n".join(lines), "data": data}
+    document = {**heading(graph), "expression": "\n".join(lines), "data": data}
     return document if len(outputs) == 1 else document | {"outputs": [names[k] for k in outputs]}
 
 

@@ -28,8 +28,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from engine import derivatives, kernels
-from engine.document import MAX_ID_LENGTH, arity_problem, check_id, check_text
 from engine.errors import Findings
+from engine.forms import MAX_ID_LENGTH, arity_problem, check_id, check_text
 from engine.graph import Graph
 from engine.operations import CONSTANT, INPUT, NAMES, OPCODES, OPERATIONS, Operation
 

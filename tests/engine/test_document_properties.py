@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine import Graph, GraphError, derivatives
-from engine.document import bulk_nodes
 from engine.errors import MAX_ERRORS
+from engine.nodes import bulk_nodes
 from engine.operations import CONSTANT
 from tests.engine.graphs import documents
 
