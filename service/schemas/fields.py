@@ -8,7 +8,7 @@ import numpy as np
 from marshmallow import ValidationError, fields
 from numpy.typing import NDArray
 
-from engine.document import MAX_ID_LENGTH
+from engine.forms import MAX_ID_LENGTH
 from engine.numbers import number_problem, read_number
 from service.schemas.errors import Mistake
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from marshmallow import Schema, fields, validate
 
-from engine.document import MAX_ID_LENGTH
+from engine.forms import MAX_ID_LENGTH
 from service.schemas.fields import NODE_ID, NUMBER, Ids, Number, Numbers
 
 _OPERAND = {"anyOf": [NODE_ID, {"type": "number"}]}
