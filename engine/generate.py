@@ -158,16 +158,7 @@ def _variadic_function(operation: Operation) -> str:
     rule = parse(operation.derivatives[0])
     lines = [f"y = {operation.name}(xs, n)"]
     if rule == _PRODUCT_OF_OTHERS:
-        lines += [
-            "before = 1.0",
-            "for i in range(n):",
-            "    ds[i] = before",
-            "    before *= xs[i]",
-            "after = 1.0",
-            "for i in range(n - 1, -1, -1):",
-            "    ds[i] *= after",
-            "    after *= xs[i]",
-        ]
+        lines.append("products_of_others(xs, n, ds)")
     else:
         rule, totals = _without_totals(rule)
         for variable, term in totals.items():

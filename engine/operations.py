@@ -254,9 +254,8 @@ OPERATIONS: tuple[Operation, ...] = (
     _unary(
         "gelu_tanh",
         "gelu_tanh(x)",
-        "u = 1.5957691216057308 * x * (1 + 0.044715 * square(x))\n"
         "slope = 1.5957691216057308 * (1 + 0.134145 * square(x))\n"
-        "chain(sigmoid(u), 1 + chain(x, chain(sigmoid(-u), slope)))",
+        "chain(tanh_cdf(x), 1 + chain(x, chain(tanh_cdf(-x), slope)))",
         "gelu with the normal distribution function approximated by tanh.",
         formula="x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x**3)))",
         shown=(
@@ -318,7 +317,7 @@ OPERATIONS: tuple[Operation, ...] = (
     _binary(
         "pow",
         "power(a, b)",
-        "where(b == 0, 0, b * pow(a, b - 1))",
+        "where(b == 0, 0, b * power_below(a, b))",
         "where(a == 0, where(b < 0, -y, 0), where((y == 0) * (a > 0), 0, y * log(a)))",
         "a to the power of b.",
         aliases=("**", "^", "power"),
@@ -432,6 +431,21 @@ RULE_FUNCTIONS: Mapping[str, Operation] = MappingProxyType(
                 "0.3989422804014327 * gaussian(x, 0.5)",
                 "The normal distribution function.",
                 formula="0.5 * erfc(-0.7071067811865476 * x)",
+            ),
+            _unary(
+                "tanh_cdf",
+                "tanh_cdf(x)",
+                "slope = 1.5957691216057308 * (1 + 0.134145 * square(x))\nchain(y, chain(tanh_cdf(-x), slope))",
+                "The normal distribution function, approximated by tanh.",
+                formula="sigmoid(1.5957691216057308 * x * (1 + 0.044715 * square(x)))",
+            ),
+            _binary(
+                "power_below",
+                "power_below(a, b)",
+                "(b - 1) * pow(a, b - 2)",
+                "y * log(a)",
+                "a to the power of b - 1.",
+                formula="pow(a, b - 1)",
             ),
         )
     }

@@ -173,6 +173,18 @@ def gaussian(a: float, b: float) -> float:
 
 
 @inlined
+def product_error(a: float, b: float, product: float) -> float:
+    """a * b - product for the rounded product, exact, by halving both factors (Dekker 1971)."""
+    t = 134217729.0 * a
+    a_high = t - (t - a)
+    a_low = a - a_high
+    t = 134217729.0 * b
+    b_high = t - (t - b)
+    b_low = b - b_high
+    return ((a_high * b_high - product) + a_high * b_low + a_low * b_high) + a_low * b_low
+
+
+@inlined
 def normal_cdf(x: float) -> float:
     """erfc(-x / sqrt(2)) / 2, with the rounding of x / sqrt(2) put right to first order.
 
@@ -181,13 +193,7 @@ def normal_cdf(x: float) -> float:
     if not math.fabs(x) < 40.0:
         return x if x != x else (0.0 if x < 0.0 else 1.0)
     z = -0.7071067811865476 * x
-    # The rounding errors of that product, by halving both factors (Dekker 1971), and of its constant.
-    t = 134217729.0 * x
-    high = t - (t - x)
-    low = x - high
-    error = (-0.7071067839860916 * high - z) - 0.7071067839860916 * low
-    error += 2.7995440410322203e-09 * high + 2.7995440410322203e-09 * low
-    error += 4.833646656726457e-17 * x
+    error = product_error(-0.7071067811865476, x, z) + 4.833646656726457e-17 * x
     return 0.5 * (math.erfc(z) - error * 1.1283791670955126 * gaussian(z, 1.0))
 
 
@@ -197,10 +203,32 @@ def gelu(x: float) -> float:
 
 
 @inlined
-def gelu_tanh(x: float) -> float:
+def tanh_cdf(x: float) -> float:
+    """sigmoid(u) for u = sqrt(8 / pi) (x + 0.044715 x^3), with the rounding of u put right to first order.
+
+    Far out on the left, an absolute error of u is a relative error of the result.
+    """
+    if not x < -0.5:
+        return sigmoid(1.5957691216057308 * x * (1.0 + 0.044715 * x * x))
     if x < -40.0:
-        return -0.0
-    return x * sigmoid(1.5957691216057308 * x * (1.0 + 0.044715 * x * x))
+        return 0.0
+    square = x * x
+    cubic = 0.07135481627260025 * square
+    factor = 1.5957691216057308 + cubic
+    u = x * factor
+    # What each of these, and the two constants, lacks. The sum's error is Knuth's two-sum.
+    error = product_error(0.07135481627260025, square, cubic) - 6.175149918155315e-19 * square
+    error += 0.07135481627260025 * product_error(x, x, square) - 9.96930880911092e-17
+    kept = factor - cubic
+    error += (1.5957691216057308 - kept) + (cubic - (factor - kept))
+    error = product_error(x, factor, u) + x * error
+    e = math.exp(u)
+    return (e + e * error) / (1.0 + e)
+
+
+@inlined
+def gelu_tanh(x: float) -> float:
+    return -0.0 if x < -40.0 else x * tanh_cdf(x)
 
 
 @inlined
@@ -237,6 +265,20 @@ def power(a: float, b: float) -> float:
     if a != a or b != b:
         return a + b
     return math.pow(a, b)
+
+
+@inlined
+def power_below(a: float, b: float) -> float:
+    """a^(b - 1), with the rounding of b - 1 put right."""
+    if a != a or b != b:
+        return a + b
+    below = b - 1.0
+    kept = below - b
+    rest = (b - (below - kept)) - (1.0 + kept)
+    result = math.pow(a, below)
+    if rest == 0.0 or a == 0.0 or math.isinf(a):
+        return result
+    return result * math.pow(a, rest)
 
 
 @inlined
@@ -303,33 +345,90 @@ def mean(xs: Any, n: int) -> float:
 
 
 @inlined
-def prod(xs: Any, n: int) -> float:
-    product = xs[0]
-    for i in range(1, n):
-        product *= xs[i]
-    if product == 0.0 or not math.isfinite(product):
-        mantissa = 1.0
-        exponent = 0
-        for i in range(n):
-            if xs[i] == 0.0 or not math.isfinite(xs[i]):
-                return product if product != 0.0 else _zero_product(xs, n)
-            m, e = math.frexp(xs[i])
+def _scaled_product(xs: Any, n: int) -> tuple[float, int, int]:
+    """The product of the finite numbers other than 0 as mantissa and exponent of 2, its sign left out; and their count."""
+    mantissa = 1.0
+    exponent = 0
+    count = 0
+    for i in range(n):
+        if xs[i] != 0.0 and math.isfinite(xs[i]):
+            m, e = math.frexp(math.fabs(xs[i]))
             mantissa, more = math.frexp(mantissa * m)
             exponent += e + more
-        # ldexp takes 32 bits of exponent; beyond this all is zero or infinite anyway.
-        exponent = -5000 if exponent < -5000 else (5000 if exponent > 5000 else exponent)
-        return math.ldexp(mantissa, np.int32(exponent))  # type: ignore[arg-type]
-    return product
+            count += 1
+    return mantissa, exponent, count
 
 
 @inlined
-def _zero_product(xs: Any, n: int) -> float:
-    """A product with a zero or non-finite factor whose partial products may have under- or overflowed."""
+def _scaled(mantissa: float, exponent: int) -> float:
+    # ldexp takes 32 bits of exponent; beyond this all is zero or infinite anyway.
+    exponent = -5000 if exponent < -5000 else (5000 if exponent > 5000 else exponent)
+    return math.ldexp(mantissa, np.int32(exponent))  # type: ignore[arg-type]
+
+
+@inlined
+def _special_factor(x: float) -> float:
+    """A zero or non-finite number itself, of any other its sign."""
+    return x if x == 0.0 or not math.isfinite(x) else math.copysign(1.0, x)
+
+
+_NORMAL = 2.2250738585072014e-308
+"""Products below have lost digits."""
+
+
+@inlined
+def prod(xs: Any, n: int) -> float:
+    product = xs[0]
+    smallest = math.fabs(product)
+    for i in range(1, n):
+        product *= xs[i]
+        size = math.fabs(product)
+        smallest = size if size < smallest else smallest
+    if smallest >= _NORMAL and math.isfinite(product):
+        return product
+    mantissa, exponent, ordinary = _scaled_product(xs, n)
     product = 1.0
     for i in range(n):
-        x = xs[i]
-        product *= x if x == 0.0 or not math.isfinite(x) else math.copysign(1.0, x)
-    return product
+        product *= _special_factor(xs[i])
+    return product if ordinary < n else product * _scaled(mantissa, exponent)
+
+
+@inlined
+def products_of_others(xs: Any, n: int, ds: Any) -> None:
+    """For each of xs the product of all the others, in ds."""
+    before = 1.0
+    smallest = 1.0
+    for i in range(n):
+        ds[i] = before
+        size = math.fabs(before)
+        smallest = size if not size >= smallest else smallest
+        before *= xs[i]
+    after = 1.0
+    largest = 0.0
+    for i in range(n - 1, -1, -1):
+        size = math.fabs(after)
+        smallest = size if not size >= smallest else smallest
+        ds[i] *= after
+        largest += math.fabs(ds[i])
+        after *= xs[i]
+    if smallest >= _NORMAL and math.isfinite(largest):
+        return
+    # Zeros, infinities and signs by running products, which nothing ordinary can over- or underflow; then sizes.
+    mantissa, exponent, ordinary = _scaled_product(xs, n)
+    before = 1.0
+    for i in range(n):
+        ds[i] = before
+        before *= _special_factor(xs[i])
+    after = 1.0
+    for i in range(n - 1, -1, -1):
+        ds[i] *= after
+        after *= _special_factor(xs[i])
+        if xs[i] != 0.0 and math.isfinite(xs[i]):
+            if ordinary == n:
+                m, e = math.frexp(math.fabs(xs[i]))
+                ds[i] *= _scaled(mantissa / m, exponent - e)
+        elif ordinary == n - 1:
+            ds[i] *= _scaled(mantissa, exponent)
 
 
 @inlined

@@ -3,7 +3,7 @@
 A tape's row i has opcode ops[i], operands v[a[i]] and v[b[i]], value v[i] and local derivatives l[i]. The last place
 of v stands in for an operand that is not there. Operands beyond two sit in the rows before, of opcode 255.
 
-Uses primitives.py with the digest 4bc6bef4d2ae128033a9598de68adfc7baae6751ad5602f876af998ac58a7f63
+Uses primitives.py with the digest e64664604aa2b73981830d9ebc5d24889b5cfafc3ea90c907f605e092815d47f
 """
 
 from __future__ import annotations
@@ -131,14 +131,7 @@ def _sum(xs: Any, n: int, ds: Any) -> float:
 @inlined
 def _prod(xs: Any, n: int, ds: Any) -> float:
     y = prod(xs, n)
-    before = 1.0
-    for i in range(n):
-        ds[i] = before
-        before *= xs[i]
-    after = 1.0
-    for i in range(n - 1, -1, -1):
-        ds[i] *= after
-        after *= xs[i]
+    products_of_others(xs, n, ds)
     return y
 
 
@@ -319,9 +312,7 @@ def forward(ops: Any, a: Any, b: Any, v: Any, l: Any, start: int, stop: int, xs:
             dp = ((normal_cdf(p)) + chain(p, (0.3989422804014327 * (gaussian(p, 0.5)))))
         elif op == 35:
             y = gelu_tanh(p)
-            t0 = (p * p)
-            t1 = ((1.5957691216057308 * p) * (1.0 + (0.044715 * t0)))
-            dp = chain((sigmoid(t1)), (1.0 + chain(p, chain((sigmoid((-t1))), (1.5957691216057308 * (1.0 + (0.134145 * t0)))))))
+            dp = chain((tanh_cdf(p)), (1.0 + chain(p, chain((tanh_cdf((-p))), (1.5957691216057308 * (1.0 + (0.134145 * (p * p))))))))
         elif op == 36:
             y = silu(p)
             dp = chain((sigmoid(p)), (1.0 + chain(p, (sigmoid((-p))))))
@@ -352,11 +343,11 @@ def forward(ops: Any, a: Any, b: Any, v: Any, l: Any, start: int, stop: int, xs:
             dq = ((-y) / q)
         elif op == 44:
             y = power(p, q)
-            dp = (0.0 if (q == 0.0) else (q * (power(p, (q - 1.0)))))
+            dp = (0.0 if (q == 0.0) else (q * (power_below(p, q))))
             dq = (((-y) if (q < 0.0) else 0.0) if (p == 0.0) else (0.0 if (((1.0 if (y == 0.0) else 0.0) * (1.0 if (p > 0.0) else 0.0)) != 0.0) else (y * (log(p)))))
         elif op == 61:
             y = power(p, q)
-            dp = (0.0 if (q == 0.0) else (q * (power(p, (q - 1.0)))))
+            dp = (0.0 if (q == 0.0) else (q * (power_below(p, q))))
         elif op == 45:
             y = atan2(p, q)
             t0 = (hypot(p, q))
@@ -843,9 +834,7 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
                 pi = a[i]
                 p = v[pi]
                 y = gelu_tanh(p)
-                t0 = (p * p)
-                t1 = ((1.5957691216057308 * p) * (1.0 + (0.044715 * t0)))
-                dp = chain((sigmoid(t1)), (1.0 + chain(p, chain((sigmoid((-t1))), (1.5957691216057308 * (1.0 + (0.134145 * t0)))))))
+                dp = chain((tanh_cdf(p)), (1.0 + chain(p, chain((tanh_cdf((-p))), (1.5957691216057308 * (1.0 + (0.134145 * (p * p))))))))
                 v[i] = y
                 l[i, 0] = dp
                 l[i, 1] = 0.0
@@ -949,7 +938,7 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
                 p = v[pi]
                 q = v[qi]
                 y = power(p, q)
-                dp = (0.0 if (q == 0.0) else (q * (power(p, (q - 1.0)))))
+                dp = (0.0 if (q == 0.0) else (q * (power_below(p, q))))
                 dq = (((-y) if (q < 0.0) else 0.0) if (p == 0.0) else (0.0 if (((1.0 if (y == 0.0) else 0.0) * (1.0 if (p > 0.0) else 0.0)) != 0.0) else (y * (log(p)))))
                 v[i] = y
                 l[i, 0] = dp
@@ -962,7 +951,7 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
                 p = v[pi]
                 q = v[qi]
                 y = power(p, q)
-                dp = (0.0 if (q == 0.0) else (q * (power(p, (q - 1.0)))))
+                dp = (0.0 if (q == 0.0) else (q * (power_below(p, q))))
                 v[i] = y
                 l[i, 0] = dp
                 l[i, 1] = 0.0
@@ -1506,9 +1495,7 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
             for j in range(lanes):
                 p = v[pi, j]
                 y = gelu_tanh(p)
-                t0 = (p * p)
-                t1 = ((1.5957691216057308 * p) * (1.0 + (0.044715 * t0)))
-                dp = chain((sigmoid(t1)), (1.0 + chain(p, chain((sigmoid((-t1))), (1.5957691216057308 * (1.0 + (0.134145 * t0)))))))
+                dp = chain((tanh_cdf(p)), (1.0 + chain(p, chain((tanh_cdf((-p))), (1.5957691216057308 * (1.0 + (0.134145 * (p * p))))))))
                 v[i, j] = y
                 l[i, 0, j] = dp
         elif op == 36:
@@ -1598,7 +1585,7 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
                 p = v[pi, j]
                 q = v[qi, j]
                 y = power(p, q)
-                dp = (0.0 if (q == 0.0) else (q * (power(p, (q - 1.0)))))
+                dp = (0.0 if (q == 0.0) else (q * (power_below(p, q))))
                 dq = (((-y) if (q < 0.0) else 0.0) if (p == 0.0) else (0.0 if (((1.0 if (y == 0.0) else 0.0) * (1.0 if (p > 0.0) else 0.0)) != 0.0) else (y * (log(p)))))
                 v[i, j] = y
                 l[i, 0, j] = dp
@@ -1610,7 +1597,7 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
                 p = v[pi, j]
                 q = v[qi, j]
                 y = power(p, q)
-                dp = (0.0 if (q == 0.0) else (q * (power(p, (q - 1.0)))))
+                dp = (0.0 if (q == 0.0) else (q * (power_below(p, q))))
                 v[i, j] = y
                 l[i, 0, j] = dp
         elif op == 45:
@@ -1952,18 +1939,12 @@ def curvature(ops: Any, a: Any, b: Any, v: Any, h: Any) -> None:
             t1 = (0.3989422804014327 * t0)
             h[i, 0] = (t1 + (t1 + chain(p, chain(0.3989422804014327, (((-2.0 * 0.5) * p) * t0)))))
         elif op == 35:
-            t0 = (1.5957691216057308 * p)
-            t1 = (p * p)
-            t2 = (1.0 + (0.044715 * t1))
-            t3 = (t0 * t2)
-            t4 = (-t3)
-            t5 = (sigmoid(t4))
-            t6 = (1.5957691216057308 * (1.0 + (0.134145 * t1)))
-            t7 = chain(t5, t6)
-            t8 = (sigmoid(t3))
-            t9 = (2.0 * p)
-            t10 = (chain(t2, 1.5957691216057308) + chain(t0, chain(0.044715, t9)))
-            h[i, 0] = (chain((1.0 + chain(p, t7)), chain((t8 * t5), t10)) + chain(t8, (t7 + chain(p, (chain(t6, chain((t5 * (sigmoid((-t4)))), (-t10))) + chain(t5, chain(1.5957691216057308, chain(0.134145, t9))))))))
+            t0 = (-p)
+            t1 = (tanh_cdf(t0))
+            t2 = (1.5957691216057308 * (1.0 + (0.134145 * (p * p))))
+            t3 = chain(t1, t2)
+            t4 = (tanh_cdf(p))
+            h[i, 0] = (chain((1.0 + chain(p, t3)), chain(t4, t3)) + chain(t4, (t3 + chain(p, (chain(t2, (-chain(t1, chain((tanh_cdf((-t0))), (1.5957691216057308 * (1.0 + (0.134145 * (t0 * t0)))))))) + chain(t1, chain(1.5957691216057308, chain(0.134145, (2.0 * p)))))))))
         elif op == 36:
             t0 = (-p)
             t1 = (sigmoid(t0))
@@ -1984,17 +1965,15 @@ def curvature(ops: Any, a: Any, b: Any, v: Any, h: Any) -> None:
             h[i, 2] = (chain(t0, t1) + (t1 / q))
         elif op == 44:
             t0 = (1.0 if not (q == 0.0) else 0.0)
-            t1 = (q - 1.0)
-            t2 = (power(p, t1))
-            t3 = (log(p))
-            t4 = ((1.0 if (y == 0.0) else 0.0) * (1.0 if (p > 0.0) else 0.0))
-            t5 = (((-y) if (q < 0.0) else 0.0) if (p == 0.0) else (0.0 if (t4 != 0.0) else (y * t3)))
-            h[i, 0] = chain(t0, chain(q, (0.0 if (t1 == 0.0) else (t1 * (power(p, (t1 - 1.0)))))))
-            h[i, 1] = chain(t0, (t2 + chain(q, (((-t2) if (t1 < 0.0) else 0.0) if (p == 0.0) else (0.0 if (((1.0 if (t2 == 0.0) else 0.0) * (1.0 if (p > 0.0) else 0.0)) != 0.0) else (t2 * t3))))))
-            h[i, 2] = (chain((1.0 if (p == 0.0) else 0.0), chain((1.0 if (q < 0.0) else 0.0), (-t5))) + chain((1.0 if not (p == 0.0) else 0.0), chain((1.0 if (t4 == 0.0) else 0.0), chain(t3, t5))))
+            t1 = (power_below(p, q))
+            t2 = (log(p))
+            t3 = ((1.0 if (y == 0.0) else 0.0) * (1.0 if (p > 0.0) else 0.0))
+            t4 = (((-y) if (q < 0.0) else 0.0) if (p == 0.0) else (0.0 if (t3 != 0.0) else (y * t2)))
+            h[i, 0] = chain(t0, chain(q, ((q - 1.0) * (power(p, (q - 2.0))))))
+            h[i, 1] = chain(t0, (t1 + chain(q, (t1 * t2))))
+            h[i, 2] = (chain((1.0 if (p == 0.0) else 0.0), chain((1.0 if (q < 0.0) else 0.0), (-t4))) + chain((1.0 if not (p == 0.0) else 0.0), chain((1.0 if (t3 == 0.0) else 0.0), chain(t2, t4))))
         elif op == 61:
-            t0 = (q - 1.0)
-            h[i, 0] = chain((1.0 if not (q == 0.0) else 0.0), chain(q, (0.0 if (t0 == 0.0) else (t0 * (power(p, (t0 - 1.0)))))))
+            h[i, 0] = chain((1.0 if not (q == 0.0) else 0.0), chain(q, ((q - 1.0) * (power(p, (q - 2.0))))))
         elif op == 45:
             t0 = (hypot(p, q))
             t1 = (1.0 if not (t0 == 0.0) else 0.0)
