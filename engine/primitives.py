@@ -346,7 +346,7 @@ def mean(xs: Any, n: int) -> float:
 
 @inlined
 def _scaled_product(xs: Any, n: int) -> tuple[float, int, int]:
-    """The product of the finite numbers other than 0 as mantissa and exponent of 2, its sign left out; and their count."""
+    """The size of the product of the finite numbers other than 0, as mantissa and exponent of 2; and their count."""
     mantissa = 1.0
     exponent = 0
     count = 0

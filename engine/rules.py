@@ -3,7 +3,7 @@
 A tape's row i has opcode ops[i], operands v[a[i]] and v[b[i]], value v[i] and local derivatives l[i]. The last place
 of v stands in for an operand that is not there. Operands beyond two sit in the rows before, of opcode 255.
 
-Uses primitives.py with the digest e64664604aa2b73981830d9ebc5d24889b5cfafc3ea90c907f605e092815d47f
+Uses primitives.py with the digest 50036bccf05a2d6975f1fe32e46ccdb7448775ae88f7ee19d11a52dcf6617909
 """
 
 from __future__ import annotations
