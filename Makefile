@@ -10,7 +10,7 @@ PIP_INSTALL := python -m pip install --quiet --no-input --disable-pip-version-ch
 TORCH ?= torch==2.13.0
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check bench lock
+.PHONY: help install run test check bench try-image lock
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ check: $(VENV)/installed-test ## Check style and types
 
 bench: $(BENCH)/installed ## Measure against the peers and write docs/performance.md; BENCH_ARGS=--quick is a glance
 	$(BENCH)/bin/python -m benchmarks $(BENCH_ARGS)
+
+try-image: ## Build the image without Docker and try it (needs root, debootstrap and buildah)
+	$(PYTHON) tests/try_image.py
 
 # The test lock starts from the runtime lock, so that tests run what is deployed.
 LOCK := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \

@@ -9,7 +9,7 @@ import platform
 import sys
 from pathlib import Path
 
-from benchmarks import batches, requests, single
+from benchmarks import batches, requests, single, start
 from benchmarks.picture import dot_plot
 from benchmarks.report import markdown
 
@@ -37,7 +37,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="small graphs only, and write nothing")
     quick = parser.parse_args().quick
     sections, run = single.sections(say, quick)
-    sections += batches.sections(say)
+    sections += [*batches.sections(say), start.section(say)]
     # Last, because the service sets the collector for good.
     sections.append(requests.section(say))
     page = markdown(sections, machine(), PICTURE)
