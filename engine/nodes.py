@@ -7,7 +7,7 @@ that is asked only then and puts everything that is wrong into words.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import chain, repeat
+from itertools import chain, pairwise, repeat
 from typing import Any
 
 import numpy as np
@@ -208,18 +208,16 @@ def _examine_operation(
 
 def write_nodes(graph: Graph) -> dict[str, Any]:
     """The node document of a graph."""
-    ids = graph.ids
-    ops, bounds, operands = graph.ops.tolist(), graph.offsets.tolist(), graph.operands.tolist()
-    literals, data, has_data = graph.literals.tolist(), graph.data.tolist(), graph.has_data.tolist()
-    nodes = []
-    for position, code in enumerate(ops):
-        node: dict[str, Any] = {"id": ids[position], "op": NAMES[code]}
-        if code > CONSTANT:
-            inputs = operands[bounds[position] : bounds[position + 1]]
-            node["inputs"] = [ids[k] if k >= 0 else literals[-1 - k] for k in inputs]
-        elif has_data[position]:
-            node["data"] = number_to_wire(data[position])
-        nodes.append(node)
+    ids, bounds, literals = graph.ids, graph.offsets.tolist(), graph.literals.tolist()
+    flat = [ids[k] if k >= 0 else literals[-1 - k] for k in graph.operands.tolist()]
+    nodes: list[dict[str, Any]] = [
+        {"id": node, "op": NAMES[code], "inputs": flat[start:stop]}
+        if code > CONSTANT
+        else {"id": node, "op": NAMES[code]}
+        for node, code, (start, stop) in zip(ids, graph.ops.tolist(), pairwise(bounds), strict=True)
+    ]
+    for position in np.flatnonzero(graph.has_data).tolist():
+        nodes[position]["data"] = number_to_wire(float(graph.data[position]))
     for position, label in graph.labels.items():
         nodes[position]["label"] = label
     return {**heading(graph), "nodes": nodes, "outputs": [ids[k] for k in graph.outputs.tolist()]}
