@@ -134,7 +134,7 @@ def settings() -> tuple[Setting, ...]:
 def mask(database_url: str) -> str:
     """Show a database URL without its passwords."""
     url = make_url(database_url)
-    hidden = {name: "***" for name in url.query if "password" in name.lower()}
+    hidden = {name: "..." for name in url.query if "password" in name.lower()}
     return url.update_query_dict(hidden).render_as_string(hide_password=True)
 
 

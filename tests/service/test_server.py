@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import threading
 import time
 from pathlib import Path
@@ -55,7 +56,7 @@ def test_known_cases_can_fail() -> None:
 
 
 def test_every_acknowledged_run_survives_kill_9(server: StartServer, ready_url: str) -> None:
-    first = server("--workers", "2", CHAINRULE_DATABASE_URL=ready_url)
+    first = server(CHAINRULE_DATABASE_URL=ready_url)
     acknowledged: list[httpx.Response] = []
 
     def post_until_it_dies() -> None:
@@ -109,12 +110,12 @@ def test_sigterm_finishes_the_request_in_progress(server: StartServer, sqlite_da
 
 
 def test_several_workers_share_one_database(server: StartServer, ready_url: str) -> None:
-    started = server("--workers", "3", CHAINRULE_DATABASE_URL=ready_url)
+    started = server("--workers", "2", CHAINRULE_DATABASE_URL=ready_url)
     statuses: list[int] = []
 
     def post() -> None:
-        for _ in range(10):
-            statuses.append(httpx.post(f"{started.url}/v1/runs", json={"graph": NEURON}).status_code)
+        with httpx.Client(base_url=started.url) as client:
+            statuses.extend(client.post("/v1/runs", json={"graph": NEURON}).status_code for _ in range(10))
 
     threads = [threading.Thread(target=post) for _ in range(8)]
     for thread in threads:
@@ -142,8 +143,6 @@ def test_a_database_that_goes_away_is_503_until_it_is_back(server: StartServer, 
     started = server(CHAINRULE_DATABASE_URL=f"sqlite:///{file}", CHAINRULE_DATABASE_TIMEOUT_SECONDS="1")
     with httpx.Client(base_url=started.url) as client:
         assert client.get("/readyz").status_code == 200
-        import sqlite3
-
         blocker = sqlite3.connect(file, isolation_level=None)
         blocker.execute("BEGIN IMMEDIATE")
         locked = client.post("/v1/runs", json={"graph": NEURON})
