@@ -42,6 +42,7 @@ _COLUMNS = ("op", "inputs", "data", "id", "label")
 
 
 def read_columns(document: Mapping[str, Any], findings: Findings, max_nodes: int | None) -> Graph:
+    """The graph of a column document whose other fields are checked; raises GraphError."""
     columns = document["columns"]
     if type(columns) is not dict:
         raise findings.fatal("/columns", "INVALID_VALUE", f"must be an object, not {describe(columns)}")
@@ -73,7 +74,7 @@ def read_columns(document: Mapping[str, Any], findings: Findings, max_nodes: int
         return value
 
     nodes = _bulk_columns(columns)
-    if nodes is None or findings.errors:
+    if nodes is None:
         _examine_columns(columns, findings)
         read_outputs(document, find, findings)
         raise findings.error()
@@ -176,7 +177,7 @@ def _examine_columns(columns: Mapping[str, Any], findings: Findings) -> None:
             findings.add(op_at, "INVALID_VALUE", f"must be the name of an operation, not {describe(name)}")
             continue
         opcode = resolve(name, len(items or ()))
-        if items is not None or opcode is None:
+        if opcode is None or items is not None:
             check_operation(name, len(items or ()), op_at, at, findings)
         if opcode is not None:
             value = ABSENT if data[position] is None else data[position]

@@ -35,7 +35,9 @@ class Findings:
         self.errors.append({"pointer": self.pointer + pointer, "code": code, "detail": detail, **place})
 
     def error(self) -> GraphError:
-        """The exception that tells all there is to tell."""
+        """The exception that tells what was noted."""
+        if not self.errors:
+            raise AssertionError("a document was refused for no reason that could be told")
         return GraphError(self.errors)
 
     def fatal(self, pointer: str, code: str, detail: str, **place: int) -> GraphError:

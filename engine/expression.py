@@ -169,8 +169,9 @@ class _Scan:
                 found.append(self._statement())
             except _Refused as wrong:
                 self.findings.add("/expression", wrong.code, wrong.detail, **self.source.place(wrong.offset))
-                line_end = self.text.find("\n", max(wrong.offset, self.at))
-                self.at = len(self.text) if line_end < 0 else line_end
+                # Go on with the next line, unless an open parenthesis has swallowed the rest.
+                line_end = self.text.find("\n", wrong.offset)
+                self.at = line_end if line_end >= 0 and self.at < len(self.text) else len(self.text)
         return found
 
     def _has_more(self) -> bool:

@@ -237,6 +237,9 @@ def test_every_line_with_an_error_is_told() -> None:
     with pytest.raises(GraphError) as caught:
         read("a = x +\nb = tanh(x)\nc = ]\nd = 1 2")
     assert [(error["line"], error["column"]) for error in caught.value.errors] == [(1, 8), (3, 5), (4, 7)]
+    with pytest.raises(GraphError) as caught:
+        read("a = x +\nb = y *\nc = tanh(\nd = 2 2")
+    assert [(error["line"], error["column"]) for error in caught.value.errors] == [(1, 8), (2, 8), (4, 3)]
 
 
 def test_limits() -> None:
