@@ -57,7 +57,8 @@ class Trial:
 
     def __init__(self, volume: Path) -> None:
         config = json.loads(buildah("inspect", "--type=image", IMAGE))["Docker"]["config"]
-        self.root = buildah("mount", buildah("from", "--pull-never", IMAGE))
+        self.container = buildah("from", "--pull-never", IMAGE)
+        self.root = buildah("mount", self.container)
         self.environment: list[str] = config["Env"]
         self.entry: list[str] = config["Entrypoint"] + config["Cmd"]
         self.user: str = config["User"]
@@ -122,6 +123,7 @@ def main() -> None:
         found = serve(trial, lambda: request(f"/v1/runs/{posted['id']}"))
         assert found == posted
         size = run("du", "-sm", trial.root).split()[0]
+        buildah("rm", trial.container)
         print(f"built, {size} MB with its stand-in base; answered, restarted and found the run again")
 
 
