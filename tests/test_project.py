@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from service.config import settings
+
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
@@ -63,10 +65,22 @@ def test_every_direct_dependency_is_explained() -> None:
     assert unexplained == []
 
 
+def test_every_setting_is_documented() -> None:
+    rows = [f"| `{setting.variable}` | `{setting.default}` | {setting.meaning} |" for setting in settings()]
+    shown = [line for line in (ROOT / "docs/settings.md").read_text().splitlines() if line.startswith("| `")]
+    assert shown == rows
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_links_lead_somewhere(document: Path) -> None:
     targets = re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text())
     assert [target for target in targets if not (document.parent / target).exists()] == []
+
+
+def test_the_readme_leads_to_every_page() -> None:
+    readme = (ROOT / "README.md").read_text()
+    pages = [str(page.relative_to(ROOT)) for page in DOCUMENTS if page.name != "README.md"]
+    assert [page for page in pages if f"]({page})" not in readme] == []
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
