@@ -7,7 +7,7 @@ all is right, and a careful one says what is not.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import chain
+from itertools import chain, count
 from typing import Any
 
 import numpy as np
@@ -129,24 +129,19 @@ def _bulk_columns(columns: Mapping[str, Any]) -> Nodes | None:
 def _positions(flat: list[Any]) -> tuple[NDArray[np.int32], NDArray[np.float64]] | None:
     """Operands and literals of inputs that are positions or {"constant": number}, else None."""
     literals: list[Any] = []
-    if set(map(type, flat)) <= {int}:
-        positions = flat
-    else:
-        positions = []
-        for item in flat:
-            if type(item) is dict and item.keys() == {"constant"} and type(item["constant"]) is not str:
-                literals.append(item["constant"])
-                positions.append(-len(literals))
-            elif type(item) is int and item >= 0:
-                positions.append(item)
-            else:
-                return None
+    if not set(map(type, flat)) <= {int}:
+        literals = [item for item in flat if type(item) is not int]
+        if not all(type(item) is dict and item.keys() == {"constant"} for item in literals):
+            return None
+        numbered = count(1)
+        flat = [item if type(item) is int else -next(numbered) for item in flat]
+    spelled = [item["constant"] for item in literals]
+    numbers = all_numbers(spelled)
     try:
-        operands = np.array(positions, np.int32)
+        operands = np.array(flat, np.int32)
     except OverflowError:
         return None
-    numbers = all_numbers(literals)
-    if numbers is None or (operands < -numbers.size).any():
+    if numbers is None or str in map(type, spelled) or np.count_nonzero(operands < 0) != len(literals):
         return None
     return operands, numbers
 
@@ -154,12 +149,11 @@ def _positions(flat: list[Any]) -> tuple[NDArray[np.int32], NDArray[np.float64]]
 def _examine_columns(columns: Mapping[str, Any], findings: Findings) -> None:
     """Note everything that is wrong with columns of equal length."""
     names, inputs = columns["op"], columns["inputs"]
-    count = len(names)
-    absent = [None] * count
+    absent = [None] * len(names)
     labels, data = columns.get("label", absent), columns.get("data", absent)
     ids = columns.get("id")
     first: dict[str, int] = {}
-    for position in range(count):
+    for position in range(len(names)):
         if ids is not None:
             name, at = ids[position], f"/columns/id/{position}"
             if check_id(name, at, findings) and first.setdefault(name, position) != position:
