@@ -1,5 +1,6 @@
 """Settings: read once from the environment, checked before anything starts."""
 
+import math
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
@@ -17,7 +18,7 @@ class ConfigError(ValueError):
     """One or more settings are unusable; the message has one sentence for each."""
 
 
-def _setting(default: int | str, meaning: str, *, least: int = 0, most: int = 2**63 - 1) -> Any:
+def _setting(default: float | str, meaning: str, *, least: int = 0, most: int = 2**63 - 1) -> Any:
     return field(default=default, metadata={"meaning": meaning, "least": least, "most": most})
 
 
@@ -46,6 +47,7 @@ class Config:
         5_000_000, "Most numbers that an answer may hold beyond a value and a gradient a node.", least=1
     )
     max_steps: int = _setting(100_000, "Most steps of a descent.", least=1)
+    max_seconds: float = _setting(60.0, "Longest that one run may compute, in seconds; then it has failed.")
     graph_cache_nodes: int = _setting(
         2_000_000, "Nodes of recently used stored graphs that each process keeps ready; 0 keeps none."
     )
@@ -59,7 +61,7 @@ class Config:
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> "Config":
         """Read the settings, raising ConfigError with a sentence for each bad one."""
-        given: dict[str, int | str] = {}
+        given: dict[str, float | str] = {}
         mistakes = []
         for setting in settings():
             text = environ.get(setting.variable)
@@ -91,7 +93,7 @@ class Setting:
 
     name: str
     type: type
-    default: int | str
+    default: float | str
     meaning: str
     least: int
     most: int
@@ -101,21 +103,24 @@ class Setting:
         """The environment variable that sets it."""
         return PREFIX + self.name.upper()
 
-    def read(self, text: str) -> int | str:
+    def read(self, text: str) -> float | str:
         """Turn the variable's text into a value; ValueError says what is wrong with it."""
         if self.name == "database_url":
             return _read_database_url(text)
-        if self.type is int:
-            return self._read_integer(text)
+        if self.type in (int, float):
+            return self._read_number(text)
         if not text.strip():
             raise ValueError("is empty")
         return text
 
-    def _read_integer(self, text: str) -> int:
+    def _read_number(self, text: str) -> float:
         try:
-            number = int(text)
+            number: float = self.type(text)
+            if not math.isfinite(number):
+                raise ValueError
         except ValueError:
-            raise ValueError(f"is {text!r}, which is not a whole number") from None
+            kind = "a whole number" if self.type is int else "a number"
+            raise ValueError(f"is {text!r}, which is not {kind}") from None
         if number < self.least:
             raise ValueError(f"is {number}, but must be at least {self.least}")
         if number > self.most:

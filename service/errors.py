@@ -89,6 +89,12 @@ class UnsupportedMediaType(Problem):
     code = "UNSUPPORTED_MEDIA_TYPE"
 
 
+class UnsupportedEncoding(UnsupportedMediaType):
+    """The body is compressed in a way that this service does not read."""
+
+    headers: Mapping[str, str] = {"Accept-Encoding": "gzip"}  # RFC 9110, 15.5.16
+
+
 class Unavailable(Problem):
     """The database does not answer; the same request may succeed in a moment."""
 

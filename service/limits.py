@@ -15,3 +15,5 @@ class Limits:
     """Numbers in one answer beyond one value and one gradient a node."""
     max_steps: int
     """Steps of a descent."""
+    max_seconds: float
+    """Seconds of computing."""

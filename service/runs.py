@@ -23,6 +23,7 @@ from service.records import Run, RunSummary
 from service.store import graphs as graph_statements
 from service.store import runs as statements
 from service.store.database import Database
+from service.work import DeadlineExceeded, Work
 
 _LISTING = "runs"
 _log = logging.getLogger(__name__)
@@ -142,12 +143,20 @@ def perform(request: RunRequest, graph: Graph, created_at: datetime, limits: Lim
         options=wire.to_json(kind.kept(request.options)),
     )
     try:
-        outcome = kind.compute(graph, request.options)
+        outcome = kind.compute(graph, request.options, Work(limits.max_seconds))
+    except DeadlineExceeded as exceeded:
+        return _failed(run, request, "DEADLINE_EXCEEDED", str(exceeded))
     except Exception:
         _log.exception("a run of kind %s on graph %s broke", kind.name, graph.id)
-        error = {"code": "INTERNAL", "detail": "The computation broke; the service's log says why."}
-        return replace(run, state="failed", finished_at=datetime.now(UTC), error=error)
+        return _failed(run, request, "INTERNAL", "The computation broke; the service's log says why.")
     return replace(run, finished_at=datetime.now(UTC), arrays=outcome.arrays, findings=outcome.findings)
+
+
+def _failed(run: Run, request: RunRequest, code: str, detail: str) -> Run:
+    # There is no outcome that could hold what `kept` leaves out.
+    options = wire.to_json(request.options)
+    error = {"code": code, "detail": detail}
+    return replace(run, state="failed", finished_at=datetime.now(UTC), options=options, error=error)
 
 
 def summarise(run: RunSummary) -> dict[str, Any]:

@@ -44,13 +44,15 @@ def mapping(ids: Iterable[str], array: NDArray[np.float64]) -> dict[str, float |
 
 
 def to_json(value: Any) -> Any:
-    """Return mappings, lists and numbers as JSON has them: non-finite numbers as strings."""
+    """Return mappings, lists, arrays and numbers as JSON has them: non-finite numbers as strings."""
     if isinstance(value, float):
         return number_to_wire(value)
     if isinstance(value, dict):
         return {name: to_json(each) for name, each in value.items()}
     if isinstance(value, list):
         return [to_json(each) for each in value]
+    if isinstance(value, np.ndarray):
+        return numbers(value) if value.ndim == 1 else [to_json(row) for row in value]
     return value
 
 

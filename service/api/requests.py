@@ -2,6 +2,7 @@
 
 import re
 import secrets
+import zlib
 from typing import NoReturn
 
 from flask import Flask, Request, Response, current_app, g, request
@@ -11,7 +12,14 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from engine.numbers import quote
 from service import wire
-from service.errors import FieldError, InvalidRequest, NotAcceptable, UnsupportedMediaType
+from service.errors import (
+    FieldError,
+    InvalidRequest,
+    MalformedJson,
+    NotAcceptable,
+    UnsupportedEncoding,
+    UnsupportedMediaType,
+)
 from service.schemas.errors import body_errors, query_errors
 
 JSON = "application/json"
@@ -65,6 +73,18 @@ def _finish(response: Response) -> Response:
     return response
 
 
+def _decompress(body: bytes, most: int) -> bytes:
+    """Return what gzip made `body` of, or its first `most` bytes: a bomb must not go off."""
+    gzip = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
+    try:
+        content = gzip.decompress(body, most)
+    except zlib.error as error:
+        raise MalformedJson("The body is not what gzip writes.") from error
+    if len(content) < most and (not gzip.eof or gzip.unused_data):
+        raise MalformedJson("The body is not one whole gzip member.")
+    return content
+
+
 class Parser(FlaskParser):
     """webargs, with our JSON, our status codes and our errors."""
 
@@ -72,10 +92,14 @@ class Parser(FlaskParser):
         """Return the parsed body."""
         if req.mimetype != JSON or req.mimetype_params.get("charset", "utf-8").lower() != "utf-8":
             raise UnsupportedMediaType(f"The body must be {JSON} in UTF-8.")
-        if req.headers.get("Content-Encoding", "identity") != "identity":
-            raise UnsupportedMediaType("The body must not be compressed.")
+        encoding = req.headers.get("Content-Encoding", "identity").strip().lower()
+        if encoding not in ("identity", "gzip"):
+            raise UnsupportedEncoding("The body must not be compressed, or by gzip.")
+        too_long = req.max_content_length or 0
         body = req.get_data(cache=False)
-        if len(body) >= (req.max_content_length or 0):  # Werkzeug cuts a body without a length off there
+        if encoding == "gzip":
+            body = _decompress(body, too_long)
+        if len(body) >= too_long:  # Werkzeug cuts a body without a length off there
             raise RequestEntityTooLarge
         return wire.parse(body)
 

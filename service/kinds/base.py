@@ -9,6 +9,7 @@ from service.errors import FieldError
 from service.forms import Form
 from service.limits import Limits
 from service.records import Arrays, Run
+from service.work import Work
 
 Options = Mapping[str, Any]
 
@@ -28,14 +29,15 @@ class Kind:
     `fields` names the request fields it takes besides those of every run (graph, graph_id, kind, store), and
     `needs` those of them that it cannot do without.
     `check` returns what is wrong with well-typed options on that graph, or beyond the limits. `compute` may rely
-    on the options being right. `answer` returns the members of the answer between `finished_at` and `error`, in order.
+    on the options being right; it hands the work's checkpoint on to the engine. `answer` returns the members of the
+    answer between `finished_at` and `error`, in order.
     `kept` returns the options to store with the run; what it leaves out, the outcome's arrays hold.
     """
 
     name: str
     fields: frozenset[str]
     check: Callable[[Graph, Options, Limits], list[FieldError]]
-    compute: Callable[[Graph, Options], Outcome]
+    compute: Callable[[Graph, Options, Work], Outcome]
     answer: Callable[[Graph, Run, Form], dict[str, Any]]
     needs: frozenset[str] = frozenset()
     kept: Callable[[Options], Options] = lambda options: options

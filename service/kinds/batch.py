@@ -14,6 +14,7 @@ from service.forms import Form
 from service.kinds.base import Options, Outcome
 from service.limits import Limits
 from service.records import Run
+from service.work import Work
 
 REDUCTIONS = ("none", "sum", "mean")
 
@@ -67,7 +68,7 @@ def kept(options: Options) -> Options:
     return {**options, "inputs": numbers}
 
 
-def compute(graph: Graph, options: Options, outputs: list[str]) -> Outcome:
+def compute(graph: Graph, options: Options, outputs: list[str], work: Work) -> Outcome:
     """Compute the rows; what is kept is what the request selects, reduced if it asks for that."""
     seeds = options.get("seeds", {})
     inputs = options["inputs"]
@@ -80,6 +81,7 @@ def compute(graph: Graph, options: Options, outputs: list[str]) -> Outcome:
         gradient_of=gradient_of,
         outputs=outputs,
         seeds={node: seeds.get(node, 1.0) for node in outputs},
+        checkpoint=work.checkpoint,
     )
     values, gradients = found.values, found.gradients
     if (reduction := options.get("reduce", "none")) != "none":

@@ -19,6 +19,7 @@ from service.kinds import batch
 from service.kinds.base import Kind, Options, Outcome
 from service.limits import Limits
 from service.records import Run
+from service.work import Work
 
 
 def check(graph: Graph, options: Options, limits: Limits) -> list[FieldError]:
@@ -38,7 +39,7 @@ def outputs_of(graph: Graph, options: Options) -> list[str]:
     return options.get("outputs") or list(options.get("seeds", {})) or [graph.ids[k] for k in graph.outputs]
 
 
-def compute(graph: Graph, options: Options) -> Outcome:
+def compute(graph: Graph, options: Options, work: Work) -> Outcome:
     """Compute values and gradients."""
     seeds = options.get("seeds", {})
     outputs = outputs_of(graph, options)
@@ -47,6 +48,7 @@ def compute(graph: Graph, options: Options) -> Outcome:
         options.get("inputs", {}),
         outputs=outputs,
         seeds={node: seeds.get(node, 1.0) for node in outputs},
+        checkpoint=work.checkpoint,
     )
     return Outcome(
         arrays={"values": found.values, "gradients": found.gradients, "seeds": found.seeds},
@@ -115,10 +117,10 @@ def _check_either(graph: Graph, options: Options, limits: Limits) -> list[FieldE
     return [*check(graph, options, limits), *batch.check(graph, options, limits)]
 
 
-def _compute_either(graph: Graph, options: Options) -> Outcome:
-    return (
-        batch.compute(graph, options, outputs_of(graph, options)) if batch.asked(options) else compute(graph, options)
-    )
+def _compute_either(graph: Graph, options: Options, work: Work) -> Outcome:
+    if batch.asked(options):
+        return batch.compute(graph, options, outputs_of(graph, options), work)
+    return compute(graph, options, work)
 
 
 def _answer_either(graph: Graph, run: Run, form: Form) -> dict[str, Any]:
@@ -141,7 +143,7 @@ def with_gradient(
     fields: set[str],
     needs: set[str] = frozenset(),  # type: ignore[assignment]
     check_more: Callable[[Graph, Options, Limits], list[FieldError]],
-    compute_more: Callable[[Graph, Options], Outcome],
+    compute_more: Callable[[Graph, Options, Work], Outcome],
     answer_more: Callable[[Graph, Run], Any],
     member: str | None = None,
 ) -> Kind:
@@ -151,8 +153,8 @@ def with_gradient(
         errors = [*check(graph, options, limits), *batch.refuse(options, name)]
         return [*errors, *check_more(graph, options, limits)]
 
-    def compute_all(graph: Graph, options: Options) -> Outcome:
-        common, more = compute(graph, options), compute_more(graph, options)
+    def compute_all(graph: Graph, options: Options, work: Work) -> Outcome:
+        common, more = compute(graph, options, work), compute_more(graph, options, work)
         return Outcome({**common.arrays, **more.arrays}, {**common.findings, **more.findings})
 
     def answer_all(graph: Graph, run: Run, form: Form) -> dict[str, Any]:

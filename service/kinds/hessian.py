@@ -13,6 +13,7 @@ from service.kinds.base import Options, Outcome
 from service.kinds.gradient import outputs_of, with_gradient
 from service.limits import Limits
 from service.records import Run
+from service.work import Work
 
 
 def _check_one_output(graph: Graph, options: Options) -> list[FieldError]:
@@ -32,10 +33,10 @@ def _check_hessian(graph: Graph, options: Options, limits: Limits) -> list[Field
     ]
 
 
-def _compute_hessian(graph: Graph, options: Options) -> Outcome:
+def _compute_hessian(graph: Graph, options: Options, work: Work) -> Outcome:
     (output,) = outputs_of(graph, options)
     wrt = options.get("wrt")
-    _, matrix = hessian(graph, options.get("inputs", {}), output=output, wrt=wrt)
+    _, matrix = hessian(graph, options.get("inputs", {}), output=output, wrt=wrt, checkpoint=work.checkpoint)
     return Outcome({"hessian": matrix}, {"wrt": wrt_positions(graph, wrt).tolist()})
 
 
@@ -60,9 +61,9 @@ def _check_hvp(graph: Graph, options: Options, limits: Limits) -> list[FieldErro
     return [*_check_one_output(graph, options), *references.check_by_input(graph, vector, "vector")]
 
 
-def _compute_hvp(graph: Graph, options: Options) -> Outcome:
+def _compute_hvp(graph: Graph, options: Options, work: Work) -> Outcome:
     (output,) = outputs_of(graph, options)
-    _, product = hvp(graph, options["vector"], options.get("inputs", {}), output=output)
+    _, product = hvp(graph, options["vector"], options.get("inputs", {}), output=output, checkpoint=work.checkpoint)
     return Outcome({"hvp": product}, {})
 
 

@@ -13,6 +13,7 @@ from service.kinds.base import Options, Outcome
 from service.kinds.gradient import outputs_of, with_gradient
 from service.limits import Limits
 from service.records import Run
+from service.work import Work
 
 
 def _check(graph: Graph, options: Options, limits: Limits) -> list[FieldError]:
@@ -27,9 +28,11 @@ def _check(graph: Graph, options: Options, limits: Limits) -> list[FieldError]:
     ]
 
 
-def _compute(graph: Graph, options: Options) -> Outcome:
+def _compute(graph: Graph, options: Options, work: Work) -> Outcome:
     wrt = options.get("wrt")
-    _, matrix = jacobian(graph, options.get("inputs", {}), outputs=outputs_of(graph, options), wrt=wrt)
+    _, matrix = jacobian(
+        graph, options.get("inputs", {}), outputs=outputs_of(graph, options), wrt=wrt, checkpoint=work.checkpoint
+    )
     return Outcome({"jacobian": matrix}, {"wrt": wrt_positions(graph, wrt).tolist()})
 
 

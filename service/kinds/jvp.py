@@ -10,14 +10,21 @@ from service.kinds.base import Options, Outcome
 from service.kinds.gradient import outputs_of, with_gradient
 from service.limits import Limits
 from service.records import Run
+from service.work import Work
 
 
 def _check(graph: Graph, options: Options, limits: Limits) -> list[FieldError]:
     return references.check_by_input(graph, options.get("tangents", {}), "tangents")
 
 
-def _compute(graph: Graph, options: Options) -> Outcome:
-    _, tangents = jvp(graph, options["tangents"], options.get("inputs", {}), outputs=outputs_of(graph, options))
+def _compute(graph: Graph, options: Options, work: Work) -> Outcome:
+    _, tangents = jvp(
+        graph,
+        options["tangents"],
+        options.get("inputs", {}),
+        outputs=outputs_of(graph, options),
+        checkpoint=work.checkpoint,
+    )
     return Outcome({"tangents": tangents}, {})
 
 

@@ -16,6 +16,9 @@ class LimitsSchema(Schema):
         required=True, metadata={"description": "Numbers in an answer beyond a value and a gradient a node."}
     )
     max_steps = fields.Integer(required=True, metadata={"description": "Steps of a descent."})
+    max_seconds = fields.Float(
+        required=True, metadata={"description": "Seconds of computing, after which a run has failed."}
+    )
 
 
 class ServiceSchema(Schema):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import io
+import json
 from typing import Any
 
 import pytest
@@ -67,9 +69,42 @@ def test_json_may_say_its_charset(client: FlaskClient) -> None:
         problem(response, 422, "INVALID_REQUEST")
 
 
-def test_a_compressed_body_is_refused(client: FlaskClient) -> None:
-    response = client.post("/v1/runs", json={"graph": NEURON}, headers={"Content-Encoding": "gzip"})
-    problem(response, 415, "UNSUPPORTED_MEDIA_TYPE")
+def test_a_body_may_be_compressed_by_gzip(client: FlaskClient) -> None:
+    body = gzip.compress(json.dumps({"graph": NEURON, "store": False}).encode())
+    response = client.post("/v1/runs", data=body, content_type="application/json", headers={"Content-Encoding": "gzip"})
+    assert (response.status_code, response.get_json()["outputs"]) == (200, {"o": pytest.approx(0.5**0.5)})
+
+
+def test_a_compressed_body_is_limited_by_what_comes_out(client: FlaskClient) -> None:
+    limit = client.get("/v1").get_json()["limits"]["max_body_bytes"]
+    for size, status, code in [
+        (limit, 400, "MALFORMED_JSON"),
+        (limit + 1, 413, "BODY_TOO_LARGE"),
+        (100 * limit, 413, "BODY_TOO_LARGE"),
+    ]:
+        response = client.post(
+            "/v1/runs",
+            data=gzip.compress(b" " * size),
+            content_type="application/json",
+            headers={"Content-Encoding": "gzip"},
+        )
+        problem(response, status, code)
+
+
+def test_a_body_that_gzip_did_not_write_is_refused(client: FlaskClient) -> None:
+    whole = gzip.compress(b"{}")
+    for body in (b"{}", whole[:-1], whole + b"x", whole + whole, b""):
+        response = client.post(
+            "/v1/graphs", data=body, content_type="application/json", headers={"Content-Encoding": "gzip"}
+        )
+        problem(response, 400, "MALFORMED_JSON")
+
+
+def test_another_compression_is_refused_with_the_one_that_is_not(client: FlaskClient) -> None:
+    for encoding in ("br", "deflate", "gzip, gzip"):
+        response = client.post("/v1/runs", json={"graph": NEURON}, headers={"Content-Encoding": encoding})
+        problem(response, 415, "UNSUPPORTED_MEDIA_TYPE")
+        assert response.headers["Accept-Encoding"] == "gzip"
 
 
 @pytest.mark.parametrize(
