@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import indent
@@ -58,11 +58,21 @@ def _form_of_two(code: int, operation: Operation) -> Form:
     rules = []
     for operand, other in (operands, operands[::-1]):
         spoken = {"x": operand, "n": number(2.0)} | sums
-        rules.append(other if rule == _PRODUCT_OF_OTHERS else substitute(rule, spoken))
+        _, of_two = _TOGETHER.get(rule, (None, None))
+        rules.append(of_two(operand, other) if of_two else substitute(rule, spoken))
     return Form(code, operation, 2, f"{operation.name}_of_two(p, q)", tuple(rules))
 
 
 _PRODUCT_OF_OTHERS: Expression = ("prod", name("others"))
+
+_TOGETHER: dict[Expression, tuple[str, Callable[[Expression, Expression], Expression]]] = {
+    _PRODUCT_OF_OTHERS: ("products_of_others", lambda operand, other: other),
+    parse("exp(x - y)"): ("softmax", lambda operand, other: ("softmax_of_two", operand, other)),
+}
+"""Rules of variadic operations that a primitive works out better for all operands together, and what they are for two.
+
+The rounding of y alone would spoil digits of exp(x - y).
+"""
 
 CONSTANT_SECOND = {"pow": 2 + len(OPERATIONS)}
 """Opcodes of forms whose second operand is a constant, so that its local derivative need not be computed."""
@@ -157,8 +167,8 @@ def _variadic_function(operation: Operation) -> str:
     """A function (xs, n, ds) -> y that fills ds with the local derivatives of a variadic operation."""
     rule = parse(operation.derivatives[0])
     lines = [f"y = {operation.name}(xs, n)"]
-    if rule == _PRODUCT_OF_OTHERS:
-        lines.append("products_of_others(xs, n, ds)")
+    if rule in _TOGETHER:
+        lines.append(f"{_TOGETHER[rule][0]}(xs, n, ds)")
     else:
         rule, totals = _without_totals(rule)
         for variable, term in totals.items():

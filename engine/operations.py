@@ -9,7 +9,8 @@ From one entry follow validation, the compiled loops for values, local derivativ
 the documentation and the property tests: the table differentiates itself, so nothing is said twice.
 
 Where a derivative that people know loses digits (1 - tanh(x)^2 for large x), `derivatives` holds the accurate
-rule and `shown` the familiar one; the tests hold both against the same 50-digit numbers.
+rule and `shown` the familiar one; the tests hold both against the same 50-digit numbers. Likewise where a rule says
+`x + 0`, which is 0 also for -0.0, so that one over it is +infinity.
 """
 
 from __future__ import annotations
@@ -105,7 +106,7 @@ OPERATIONS: tuple[Operation, ...] = (
     _unary(
         "sqrt",
         "sqrt(x)",
-        "0.5 / y",
+        "0.5 / (y + 0)",
         "The square root.",
         shown=("1 / (2 * y)",),
         domain="x >= 0",
@@ -115,11 +116,20 @@ OPERATIONS: tuple[Operation, ...] = (
     _unary("exp", "exp(x)", "y", "e to the power of x."),
     _unary("exp2", "exp2(x)", "0.6931471805599453 * y", "2 to the power of x.", formula="2**x", shown=("log(2) * y",)),
     _unary("expm1", "expm1(x)", "exp(x)", "exp(x) - 1, exact also for small x.", formula="exp(x) - 1"),
-    _unary("log", "log(x)", "1 / x", "The natural logarithm.", aliases=("ln",), domain="x > 0"),
+    _unary(
+        "log",
+        "log(x)",
+        "1 / (x + 0)",
+        "The natural logarithm.",
+        aliases=("ln",),
+        shown=("1 / x",),
+        domain="x > 0",
+        convention="The derivative at 0 is infinite.",
+    ),
     _unary(
         "log2",
         "log2(x)",
-        "1.4426950408889634 / x",
+        "1.4426950408889634 / (x + 0)",
         "The logarithm to base 2.",
         shown=("1 / (x * log(2))",),
         domain="x > 0",
@@ -127,7 +137,7 @@ OPERATIONS: tuple[Operation, ...] = (
     _unary(
         "log10",
         "log10(x)",
-        "0.4342944819032518 / x",
+        "0.4342944819032518 / (x + 0)",
         "The logarithm to base 10.",
         shown=("1 / (x * log(10))",),
         domain="x > 0",
@@ -278,7 +288,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "where(x == x, 0, x)",
         "The largest integer not above x.",
         shown=("0",),
-        kink="x == floor(x)",
+        kink="x - floor(x) == 0",
         convention="The derivative is 0 everywhere, also at the jumps.",
     ),
     _unary(
@@ -287,7 +297,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "where(x == x, 0, x)",
         "The smallest integer not below x.",
         shown=("0",),
-        kink="x == floor(x)",
+        kink="x - floor(x) == 0",
         convention="The derivative is 0 everywhere, also at the jumps.",
     ),
     _unary(
@@ -317,7 +327,7 @@ OPERATIONS: tuple[Operation, ...] = (
     _binary(
         "pow",
         "power(a, b)",
-        "where(b == 0, 0, b * power_below(a, b))",
+        "chain(power_below(a, b), b)",
         "where(a == 0, where(b < 0, -y, 0), where((y == 0) * (a > 0), 0, y * log(a)))",
         "a to the power of b.",
         aliases=("**", "^", "power"),
@@ -438,6 +448,14 @@ RULE_FUNCTIONS: Mapping[str, Operation] = MappingProxyType(
                 "slope = 1.5957691216057308 * (1 + 0.134145 * square(x))\nchain(y, chain(tanh_cdf(-x), slope))",
                 "The normal distribution function, approximated by tanh.",
                 formula="sigmoid(1.5957691216057308 * x * (1 + 0.044715 * square(x)))",
+            ),
+            _binary(
+                "softmax_of_two",
+                "softmax_of_two(a, b)",
+                "chain(y, softmax_of_two(b, a))",
+                "-chain(y, softmax_of_two(b, a))",
+                "The first one's share of the sum of two exponentials.",
+                formula="exp(a - logsumexp(a, b))",
             ),
             _binary(
                 "power_below",

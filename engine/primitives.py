@@ -276,7 +276,7 @@ def power_below(a: float, b: float) -> float:
     kept = below - b
     rest = (b - (below - kept)) - (1.0 + kept)
     result = math.pow(a, below)
-    if rest == 0.0 or a == 0.0 or math.isinf(a):
+    if not math.fabs(rest) > 0.0 or a == 0.0 or math.isinf(a):
         return result
     return result * math.pow(a, rest)
 
@@ -317,7 +317,8 @@ def _compensated(xs: Any, n: int, scale: float) -> float:
         kept = t - x
         lost += (total - kept) + (x - (t - kept))
         total = t
-    if not math.isfinite(total):
+    # A sum of nothing but -0.0 is one too.
+    if lost == 0.0 or not math.isfinite(total):
         return total
     return total + lost
 
@@ -472,6 +473,31 @@ def logsumexp(xs: Any, n: int) -> float:
     return xs[largest] + math.log1p(rest)
 
 
+@inlined
+def exp_difference(a: float, b: float) -> float:
+    """exp(a - b), with the rounding of the difference put right; 1 where both are the same infinity."""
+    if a == b:
+        return 1.0
+    difference = a - b
+    e = math.exp(difference)
+    if not 0.0 < e < math.inf:
+        return e
+    kept = difference - a
+    return e + e * ((a - (difference - kept)) - (b + kept))
+
+
+@inlined
+def softmax(xs: Any, n: int, ds: Any) -> None:
+    """For each of xs its share of the sum of exponentials, in ds."""
+    largest = max(xs, n)
+    total = 0.0
+    for i in range(n):
+        ds[i] = exp_difference(xs[i], largest)
+        total += ds[i]
+    for i in range(n):
+        ds[i] /= total
+
+
 # The same over just two.
 
 
@@ -507,3 +533,12 @@ def logsumexp_of_two(p: float, q: float) -> float:
         return p + 0.6931471805599453
     larger = max_of_two(p, q)
     return larger + math.log1p(math.exp(-math.fabs(p - q)))
+
+
+@inlined
+def softmax_of_two(p: float, q: float) -> float:
+    """exp(p) / (exp(p) + exp(q))."""
+    if p >= q:
+        return 1.0 / (1.0 + exp_difference(q, p))
+    e = exp_difference(p, q)
+    return e / (1.0 + e)

@@ -3,7 +3,7 @@
 A tape's row i has opcode ops[i], operands v[a[i]] and v[b[i]], value v[i] and local derivatives l[i]. The last place
 of v stands in for an operand that is not there. Operands beyond two sit in the rows before, of opcode 255.
 
-Uses primitives.py with the digest 50036bccf05a2d6975f1fe32e46ccdb7448775ae88f7ee19d11a52dcf6617909
+Uses primitives.py with the digest be4ee627d729571a9b1d9787e5a1528b27e777ee2eb2880e29ac4b7146d40d23
 """
 
 from __future__ import annotations
@@ -173,9 +173,7 @@ def _min(xs: Any, n: int, ds: Any) -> float:
 @inlined
 def _logsumexp(xs: Any, n: int, ds: Any) -> float:
     y = logsumexp(xs, n)
-    for i in range(n):
-        x = xs[i]
-        ds[i] = (exp((x - y)))
+    softmax(xs, n, ds)
     return y
 
 
@@ -225,7 +223,7 @@ def forward(ops: Any, a: Any, b: Any, v: Any, l: Any, start: int, stop: int, xs:
             dp = (2.0 * p)
         elif op == 6:
             y = sqrt(p)
-            dp = (0.5 / y)
+            dp = (0.5 / (y + 0.0))
         elif op == 7:
             y = 1 / p
             dp = (-(y * y))
@@ -240,13 +238,13 @@ def forward(ops: Any, a: Any, b: Any, v: Any, l: Any, start: int, stop: int, xs:
             dp = (exp(p))
         elif op == 11:
             y = log(p)
-            dp = (1.0 / p)
+            dp = (1.0 / (p + 0.0))
         elif op == 12:
             y = log2(p)
-            dp = (1.4426950408889634 / p)
+            dp = (1.4426950408889634 / (p + 0.0))
         elif op == 13:
             y = log10(p)
-            dp = (0.4342944819032518 / p)
+            dp = (0.4342944819032518 / (p + 0.0))
         elif op == 14:
             y = log1p(p)
             dp = (1.0 / (1.0 + p))
@@ -343,11 +341,11 @@ def forward(ops: Any, a: Any, b: Any, v: Any, l: Any, start: int, stop: int, xs:
             dq = ((-y) / q)
         elif op == 44:
             y = power(p, q)
-            dp = (0.0 if (q == 0.0) else (q * (power_below(p, q))))
+            dp = chain((power_below(p, q)), q)
             dq = (((-y) if (q < 0.0) else 0.0) if (p == 0.0) else (0.0 if (((1.0 if (y == 0.0) else 0.0) * (1.0 if (p > 0.0) else 0.0)) != 0.0) else (y * (log(p)))))
         elif op == 61:
             y = power(p, q)
-            dp = (0.0 if (q == 0.0) else (q * (power_below(p, q))))
+            dp = chain((power_below(p, q)), q)
         elif op == 45:
             y = atan2(p, q)
             t0 = (hypot(p, q))
@@ -476,8 +474,8 @@ def forward(ops: Any, a: Any, b: Any, v: Any, l: Any, start: int, stop: int, xs:
             continue
         elif op == 67:
             y = logsumexp_of_two(p, q)
-            dp = (exp((p - y)))
-            dq = (exp((q - y)))
+            dp = (softmax_of_two(p, q))
+            dq = (softmax_of_two(q, p))
         v[i] = y
         l[i, 0] = dp
         l[i, 1] = dq
@@ -544,7 +542,7 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
                 pi = a[i]
                 p = v[pi]
                 y = sqrt(p)
-                dp = (0.5 / y)
+                dp = (0.5 / (y + 0.0))
                 v[i] = y
                 l[i, 0] = dp
                 l[i, 1] = 0.0
@@ -594,7 +592,7 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
                 pi = a[i]
                 p = v[pi]
                 y = log(p)
-                dp = (1.0 / p)
+                dp = (1.0 / (p + 0.0))
                 v[i] = y
                 l[i, 0] = dp
                 l[i, 1] = 0.0
@@ -604,7 +602,7 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
                 pi = a[i]
                 p = v[pi]
                 y = log2(p)
-                dp = (1.4426950408889634 / p)
+                dp = (1.4426950408889634 / (p + 0.0))
                 v[i] = y
                 l[i, 0] = dp
                 l[i, 1] = 0.0
@@ -614,7 +612,7 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
                 pi = a[i]
                 p = v[pi]
                 y = log10(p)
-                dp = (0.4342944819032518 / p)
+                dp = (0.4342944819032518 / (p + 0.0))
                 v[i] = y
                 l[i, 0] = dp
                 l[i, 1] = 0.0
@@ -938,7 +936,7 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
                 p = v[pi]
                 q = v[qi]
                 y = power(p, q)
-                dp = (0.0 if (q == 0.0) else (q * (power_below(p, q))))
+                dp = chain((power_below(p, q)), q)
                 dq = (((-y) if (q < 0.0) else 0.0) if (p == 0.0) else (0.0 if (((1.0 if (y == 0.0) else 0.0) * (1.0 if (p > 0.0) else 0.0)) != 0.0) else (y * (log(p)))))
                 v[i] = y
                 l[i, 0] = dp
@@ -951,7 +949,7 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
                 p = v[pi]
                 q = v[qi]
                 y = power(p, q)
-                dp = (0.0 if (q == 0.0) else (q * (power_below(p, q))))
+                dp = chain((power_below(p, q)), q)
                 v[i] = y
                 l[i, 0] = dp
                 l[i, 1] = 0.0
@@ -1214,8 +1212,8 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
                 p = v[pi]
                 q = v[qi]
                 y = logsumexp_of_two(p, q)
-                dp = (exp((p - y)))
-                dq = (exp((q - y)))
+                dp = (softmax_of_two(p, q))
+                dq = (softmax_of_two(q, p))
                 v[i] = y
                 l[i, 0] = dp
                 l[i, 1] = dq
@@ -1263,7 +1261,7 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
             for j in range(lanes):
                 p = v[pi, j]
                 y = sqrt(p)
-                dp = (0.5 / y)
+                dp = (0.5 / (y + 0.0))
                 v[i, j] = y
                 l[i, 0, j] = dp
         elif op == 7:
@@ -1303,7 +1301,7 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
             for j in range(lanes):
                 p = v[pi, j]
                 y = log(p)
-                dp = (1.0 / p)
+                dp = (1.0 / (p + 0.0))
                 v[i, j] = y
                 l[i, 0, j] = dp
         elif op == 12:
@@ -1311,7 +1309,7 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
             for j in range(lanes):
                 p = v[pi, j]
                 y = log2(p)
-                dp = (1.4426950408889634 / p)
+                dp = (1.4426950408889634 / (p + 0.0))
                 v[i, j] = y
                 l[i, 0, j] = dp
         elif op == 13:
@@ -1319,7 +1317,7 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
             for j in range(lanes):
                 p = v[pi, j]
                 y = log10(p)
-                dp = (0.4342944819032518 / p)
+                dp = (0.4342944819032518 / (p + 0.0))
                 v[i, j] = y
                 l[i, 0, j] = dp
         elif op == 14:
@@ -1585,7 +1583,7 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
                 p = v[pi, j]
                 q = v[qi, j]
                 y = power(p, q)
-                dp = (0.0 if (q == 0.0) else (q * (power_below(p, q))))
+                dp = chain((power_below(p, q)), q)
                 dq = (((-y) if (q < 0.0) else 0.0) if (p == 0.0) else (0.0 if (((1.0 if (y == 0.0) else 0.0) * (1.0 if (p > 0.0) else 0.0)) != 0.0) else (y * (log(p)))))
                 v[i, j] = y
                 l[i, 0, j] = dp
@@ -1597,7 +1595,7 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
                 p = v[pi, j]
                 q = v[qi, j]
                 y = power(p, q)
-                dp = (0.0 if (q == 0.0) else (q * (power_below(p, q))))
+                dp = chain((power_below(p, q)), q)
                 v[i, j] = y
                 l[i, 0, j] = dp
         elif op == 45:
@@ -1837,8 +1835,8 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
                 p = v[pi, j]
                 q = v[qi, j]
                 y = logsumexp_of_two(p, q)
-                dp = (exp((p - y)))
-                dq = (exp((q - y)))
+                dp = (softmax_of_two(p, q))
+                dq = (softmax_of_two(q, p))
                 v[i, j] = y
                 l[i, 0, j] = dp
                 l[i, 1, j] = dq
@@ -1859,8 +1857,9 @@ def curvature(ops: Any, a: Any, b: Any, v: Any, h: Any) -> None:
         elif op == 5:
             h[i, 0] = 2.0
         elif op == 6:
-            t0 = (0.5 / y)
-            h[i, 0] = chain(((-t0) / y), t0)
+            t0 = (y + 0.0)
+            t1 = (0.5 / t0)
+            h[i, 0] = chain(((-t1) / t0), t1)
         elif op == 7:
             h[i, 0] = (-chain((2.0 * y), (-(y * y))))
         elif op == 8:
@@ -1870,11 +1869,14 @@ def curvature(ops: Any, a: Any, b: Any, v: Any, h: Any) -> None:
         elif op == 10:
             h[i, 0] = (exp(p))
         elif op == 11:
-            h[i, 0] = ((-(1.0 / p)) / p)
+            t0 = (p + 0.0)
+            h[i, 0] = ((-(1.0 / t0)) / t0)
         elif op == 12:
-            h[i, 0] = ((-(1.4426950408889634 / p)) / p)
+            t0 = (p + 0.0)
+            h[i, 0] = ((-(1.4426950408889634 / t0)) / t0)
         elif op == 13:
-            h[i, 0] = ((-(0.4342944819032518 / p)) / p)
+            t0 = (p + 0.0)
+            h[i, 0] = ((-(0.4342944819032518 / t0)) / t0)
         elif op == 14:
             t0 = (1.0 + p)
             h[i, 0] = ((-(1.0 / t0)) / t0)
@@ -1888,12 +1890,12 @@ def curvature(ops: Any, a: Any, b: Any, v: Any, h: Any) -> None:
             t0 = (1.0 - p)
             t1 = (1.0 + p)
             t2 = (sqrt((t0 * t1)))
-            h[i, 0] = chain(((-(1.0 / t2)) / t2), chain((0.5 / t2), ((-t1) + t0)))
+            h[i, 0] = chain(((-(1.0 / t2)) / t2), chain((0.5 / (t2 + 0.0)), ((-t1) + t0)))
         elif op == 19:
             t0 = (1.0 - p)
             t1 = (1.0 + p)
             t2 = (sqrt((t0 * t1)))
-            h[i, 0] = chain(((-(-1.0 / t2)) / t2), chain((0.5 / t2), ((-t1) + t0)))
+            h[i, 0] = chain(((-(-1.0 / t2)) / t2), chain((0.5 / (t2 + 0.0)), ((-t1) + t0)))
         elif op == 20:
             t0 = (1.0 + (p * p))
             h[i, 0] = chain(((-(1.0 / t0)) / t0), (2.0 * p))
@@ -1912,7 +1914,7 @@ def curvature(ops: Any, a: Any, b: Any, v: Any, h: Any) -> None:
             t0 = (sqrt((p - 1.0)))
             t1 = (sqrt((p + 1.0)))
             t2 = (t0 * t1)
-            h[i, 0] = chain(((-(1.0 / t2)) / t2), (chain(t1, (0.5 / t0)) + chain(t0, (0.5 / t1))))
+            h[i, 0] = chain(((-(1.0 / t2)) / t2), (chain(t1, (0.5 / (t0 + 0.0))) + chain(t0, (0.5 / (t1 + 0.0)))))
         elif op == 26:
             t0 = (1.0 - p)
             t1 = (1.0 + p)
@@ -1964,16 +1966,15 @@ def curvature(ops: Any, a: Any, b: Any, v: Any, h: Any) -> None:
             h[i, 1] = ((-t0) / q)
             h[i, 2] = (chain(t0, t1) + (t1 / q))
         elif op == 44:
-            t0 = (1.0 if not (q == 0.0) else 0.0)
-            t1 = (power_below(p, q))
-            t2 = (log(p))
-            t3 = ((1.0 if (y == 0.0) else 0.0) * (1.0 if (p > 0.0) else 0.0))
-            t4 = (((-y) if (q < 0.0) else 0.0) if (p == 0.0) else (0.0 if (t3 != 0.0) else (y * t2)))
-            h[i, 0] = chain(t0, chain(q, ((q - 1.0) * (power(p, (q - 2.0))))))
-            h[i, 1] = chain(t0, (t1 + chain(q, (t1 * t2))))
-            h[i, 2] = (chain((1.0 if (p == 0.0) else 0.0), chain((1.0 if (q < 0.0) else 0.0), (-t4))) + chain((1.0 if not (p == 0.0) else 0.0), chain((1.0 if (t3 == 0.0) else 0.0), chain(t2, t4))))
+            t0 = (power_below(p, q))
+            t1 = (log(p))
+            t2 = ((1.0 if (y == 0.0) else 0.0) * (1.0 if (p > 0.0) else 0.0))
+            t3 = (((-y) if (q < 0.0) else 0.0) if (p == 0.0) else (0.0 if (t2 != 0.0) else (y * t1)))
+            h[i, 0] = chain(q, ((q - 1.0) * (power(p, (q - 2.0)))))
+            h[i, 1] = (chain(q, (t0 * t1)) + t0)
+            h[i, 2] = (chain((1.0 if (p == 0.0) else 0.0), chain((1.0 if (q < 0.0) else 0.0), (-t3))) + chain((1.0 if not (p == 0.0) else 0.0), chain((1.0 if (t2 == 0.0) else 0.0), chain(t1, t3))))
         elif op == 61:
-            h[i, 0] = chain((1.0 if not (q == 0.0) else 0.0), chain(q, ((q - 1.0) * (power(p, (q - 2.0))))))
+            h[i, 0] = chain(q, ((q - 1.0) * (power(p, (q - 2.0)))))
         elif op == 45:
             t0 = (hypot(p, q))
             t1 = (1.0 if not (t0 == 0.0) else 0.0)
@@ -2000,12 +2001,12 @@ def curvature(ops: Any, a: Any, b: Any, v: Any, h: Any) -> None:
         elif op == 63:
             h[i, 1] = 1.0
         elif op == 67:
-            t0 = (exp((p - y)))
-            t1 = (exp((q - y)))
-            t2 = (-t1)
-            h[i, 0] = chain(t0, (1.0 + (-t0)))
-            h[i, 1] = chain(t0, t2)
-            h[i, 2] = chain(t1, (1.0 + t2))
+            t0 = (softmax_of_two(p, q))
+            t1 = (softmax_of_two(q, p))
+            t2 = chain(t0, t1)
+            h[i, 0] = t2
+            h[i, 1] = (-t2)
+            h[i, 2] = chain(t1, t0)
 
 
 @compiled("void(uint8[::1], uint32[::1], uint32[::1], float64[::1], uint32[::1], boolean[::1])")
@@ -2034,11 +2035,11 @@ def kinks(ops: Any, a: Any, b: Any, v: Any, rows: Any, flags: Any) -> None:
         elif op == 37:
             pi = a[i]
             p = v[pi]
-            flag = flag or (p == (floor(p)))
+            flag = flag or ((p - (floor(p))) == 0.0)
         elif op == 38:
             pi = a[i]
             p = v[pi]
-            flag = flag or (p == (floor(p)))
+            flag = flag or ((p - (floor(p))) == 0.0)
         elif op == 39:
             pi = a[i]
             p = v[pi]
@@ -2150,12 +2151,12 @@ def kinks_block(ops: Any, a: Any, b: Any, v: Any, lanes: int, rows: Any, flags: 
             pi = a[i]
             for j in range(lanes):
                 p = v[pi, j]
-                flag = flag or (p == (floor(p)))
+                flag = flag or ((p - (floor(p))) == 0.0)
         elif op == 38:
             pi = a[i]
             for j in range(lanes):
                 p = v[pi, j]
-                flag = flag or (p == (floor(p)))
+                flag = flag or ((p - (floor(p))) == 0.0)
         elif op == 39:
             pi = a[i]
             for j in range(lanes):
