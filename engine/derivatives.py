@@ -93,10 +93,9 @@ def gradient(
     `inputs` replaces data of input nodes; `outputs` defaults to the graph's, or to the keys of `seeds`.
     """
     tape = graph.tape
-    v = bind(graph, inputs or {})
+    base = bind(graph, inputs or {})
     positions, weights = seeded(graph, outputs, seeds)
-    l = tape.forward(v, checkpoint)
-    g = tape.backward(l, tape.slots[positions], weights, checkpoint)
+    v, g = tape.sweep(base, tape.slots[positions], weights, checkpoint)
     values = tape.to_nodes(v)
     gradients = tape.to_nodes(g)
     if len(tape.constants):

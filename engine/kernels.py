@@ -14,7 +14,7 @@ import numpy as np
 from numba import types
 
 from engine.generate import CONSTANT_SECOND, LINK, OF_TWO
-from engine.jit import compiled
+from engine.jit import compiled, inlined
 from engine.operations import CONSTANT, OPCODES, OPERATIONS
 from engine.primitives import chain
 from engine.rules import (
@@ -46,6 +46,7 @@ __all__ = [
     "reach",
     "regroup",
     "second_adjoints",
+    "sweep",
     "tangents",
 ]
 
@@ -131,13 +132,50 @@ def backward(a: Any, b: Any, l: Any, g: Any, start: int, stop: int) -> None:
         if upstream != 0.0:
             p = l[i, 0] * upstream
             q = l[i, 1] * upstream
-            # A NaN from an exact zero times infinity; NaN is rare, so this costs a predicted branch.
-            if p != p and l[i, 0] == 0.0:
-                p = 0.0
-            if q != q and l[i, 1] == 0.0:
-                q = 0.0
+            # An exact zero times infinity is NaN. NaN is rare, so that this costs one predicted branch.
+            if p + q != p + q:
+                if l[i, 0] == 0.0:
+                    p = 0.0
+                if l[i, 1] == 0.0:
+                    q = 0.0
             g[a[i]] += p
             g[b[i]] += q
+
+
+@inlined
+def _seed(g: Any, slots: Any, seeds: Any) -> None:
+    g[:] = 0.0
+    for k in range(seeds.size):
+        g[slots[k]] += seeds[k]
+
+
+@compiled("void(uint8[::1], float64[::1], float64[::1], uint32[::1], float64[::1])")
+def sweep(code: Any, base: Any, work: Any, seed_slots: Any, seeds: Any) -> None:
+    """Forward and backward in one call, for small graphs: every array handed over costs as much as thirty nodes.
+
+    code is a, b and ops in one piece, base (S,) has the leaves' values, work has room for v (S,), g (S,), l (R, 2) and
+    twice the largest number of operands of one row, one after the other.
+    """
+    rows, slots = code.size // 9, base.size
+    a, b, ops = code[: 4 * rows].view(np.uint32), code[4 * rows : 8 * rows].view(np.uint32), code[8 * rows :]
+    scratch = 2 * (slots + rows)
+    widest = (work.size - scratch) // 2
+    v, g, l = work[:slots], work[slots : 2 * slots], work[2 * slots : scratch].reshape((rows, 2))
+    v[:] = base
+    forward(ops, a, b, v, l, 0, rows, work[scratch : scratch + widest], work[scratch + widest :])
+    _seed(g, seed_slots, seeds)
+    # Without the care for zero times infinity, which leaves NaN behind when it was needed after all.
+    for i in range(rows - 1, -1, -1):
+        upstream = g[i]
+        if upstream != 0.0:
+            g[a[i]] += l[i, 0] * upstream
+            g[b[i]] += l[i, 1] * upstream
+    bad = False
+    for k in range(slots):
+        bad |= g[k] != g[k]
+    if bad:
+        _seed(g, seed_slots, seeds)
+        backward(a, b, l, g, 0, rows)
 
 
 @compiled("void(uint32[::1], uint32[::1], float64[:, :, ::1], float64[:, ::1], int64)")

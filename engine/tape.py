@@ -20,8 +20,9 @@ for _form in forms():
 STRETCH = 1 << 18
 """Rows worked through between two checkpoints: a few milliseconds."""
 
-_GROUPED_ROWS = 1 << 18
-"""Beyond this, the rows of a group lie so far apart that the cache misses cost more than the branches did."""
+_GROUPED_FROM, _GROUPED_TO = 1 << 11, 1 << 18
+"""Numbers of rows between which groups pay. Fewer rows, and the processor learns their branches; more, and the rows
+of a group lie so far apart that the cache misses cost more than the branches did."""
 
 _EMPTY = np.empty(0, np.int32)
 
@@ -40,14 +41,16 @@ class Tape:
         rows = nodes + int(wide.sum()) - 2 * len(wide)
         self.rows = rows
         self.size = rows + len(graph.literals) + 1
-        self.ops = np.empty(rows, np.uint8)
-        self.a = np.empty(rows, np.uint32)
-        self.b = np.empty(rows, np.uint32)
+        self._code = np.empty(9 * rows, np.uint8)
+        self.a = self._code[: 4 * rows].view(np.uint32)
+        self.b = self._code[4 * rows : 8 * rows].view(np.uint32)
+        self.ops = self._code[8 * rows :]
         self.slots = np.empty(nodes, np.uint32)
         order = _EMPTY if graph.order is None else graph.order
         self.widest = kernels.assemble(
             graph.ops, graph.offsets, graph.operands, order, self.size, self.ops, self.a, self.b, self.slots
         )
+        self._work_size = 2 * (self.size + rows + self.widest)
         self.in_place = rows == nodes and graph.order is None
         """Whether node k has slot k."""
         self.base = np.zeros(self.size)
@@ -93,7 +96,7 @@ class Tape:
         """
         xs, ds = np.empty((2, self.widest))
         self._runs += 1
-        if self._runs == 2:
+        if self._runs == 2 and _GROUPED_FROM <= self.rows < _GROUPED_TO:
             self._regroup()
         l = np.empty((self.rows, 2))
         if self._groups is not None:
@@ -115,11 +118,28 @@ class Tape:
     ) -> NDArray[np.float64]:
         """The adjoints (S,) of all slots, from the local derivatives (R, 2) and the gradient put into some slots."""
         g = np.zeros(self.size)
-        np.add.at(g, seed_slots, seeds)
+        for slot, seed in zip(seed_slots.tolist(), seeds.tolist(), strict=True):
+            g[slot] += seed
         for stop in range(self.rows, 0, -STRETCH):
             checkpoint()
             kernels.backward(self.a, self.b, l, g, max(stop - STRETCH, 0), stop)
         return g
+
+    def sweep(
+        self,
+        base: NDArray[np.float64],
+        seed_slots: NDArray[np.uint32],
+        seeds: NDArray[np.float64],
+        checkpoint: Callable[[], None],
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Forward and backward: the values (S,) and the adjoints (S,), from the leaves' values in base (S,)."""
+        size = self.size
+        if self.rows >= _GROUPED_FROM:
+            v = base.copy()
+            return v, self.backward(self.forward(v, checkpoint), seed_slots, seeds, checkpoint)
+        work = np.empty(self._work_size)
+        kernels.sweep(self._code, base, work, seed_slots, seeds)
+        return work[:size], work[size : 2 * size]
 
     def _regroup(self) -> None:
         rows = np.empty(self.rows, np.uint32)
@@ -127,5 +147,5 @@ class Tape:
         starts = np.empty(self.rows + 1, np.uint32)
         groups = kernels.regroup(self.ops, self.a, self.b, rows, ops, starts)
         # A group costs about as much to enter as a few mispredicted rows save.
-        if groups * 4 <= starts[groups] and self.rows <= _GROUPED_ROWS:
+        if groups * 4 <= starts[groups]:
             self._groups = rows[: starts[groups]].copy(), ops[:groups].copy(), starts[: groups + 1].copy()
