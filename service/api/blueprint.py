@@ -71,22 +71,25 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         register = super().route(rule, **options)
 
         def decorator(view: View) -> View:
-            register(self.doc(operationId=view.__name__)(view))
+            _document(self.doc(operationId=view.__name__), view)
+            register(view)
             return view
 
         return decorator
 
     def body(self, schema: type[Schema], **options: Any) -> Callable[[View], View]:
         """Pass the JSON body, read by the schema, to the view as its next argument."""
-        return super().arguments(schema, **options)  # type: ignore[no-any-return]
+        # An instance: webargs would make one of the class for each request.
+        return super().arguments(schema(), **options)  # type: ignore[no-any-return]
 
     def query(self, schema: type[Schema]) -> Callable[[View], View]:
         """Pass the query parameters, read by the schema, to the view as keyword arguments."""
-        decorate = super().arguments(schema, location="query", as_kwargs=True)
+        instance = schema()
+        decorate = super().arguments(instance, location="query", as_kwargs=True)
 
         def decorator(view: View) -> View:
             decorated: View = decorate(view)
-            decorated.query_parameters = frozenset(schema().load_fields)  # type: ignore[attr-defined]
+            decorated.query_parameters = frozenset(instance.load_fields)  # type: ignore[attr-defined]
             return decorated
 
         return decorator
@@ -95,18 +98,17 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         self, status: HTTPStatus, schema: type[Schema] | dict[str, Any] | None = None, **options: Any
     ) -> Callable[[View], View]:
         """Document a status that the view answers when all is well; views build their answers themselves."""
-        return super().alt_response(status, schema=schema, success=True, **options)  # type: ignore[no-any-return]
+        decorate = super().alt_response(status, schema=schema, success=True, **options)
+        return lambda view: _document(decorate, view)
 
     def answers_as(self, *media_types: str, **options: Any) -> Callable[[View], View]:
         """Document an answer that is not JSON, in each of the media types that the view has."""
         content = {media_type: {"schema": {"type": "string"}} for media_type in media_types}
 
         def decorator(view: View) -> View:
-            documented: View = super(Blueprint, self).doc(responses={HTTPStatus.OK: {"content": content} | options})(
-                view
-            )
-            documented.produces = media_types  # type: ignore[attr-defined]
-            return documented
+            _document(self.doc(responses={HTTPStatus.OK: {"content": content} | options}), view)
+            view.produces = media_types  # type: ignore[attr-defined]
+            return view
 
         return decorator
 
@@ -115,10 +117,16 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
 
         def decorator(view: View) -> View:
             for status in statuses:
-                view = super(Blueprint, self).alt_response(status, status.name)(view)
+                _document(super(Blueprint, self).alt_response(status, status.name), view)
             return view
 
         return decorator
+
+
+def _document(decorate: Callable[[View], Any], view: View) -> View:
+    # flask-smorest wraps a view once for each thing it documents; the views do without these layers.
+    view._apidoc = decorate(view)._apidoc  # type: ignore[attr-defined]
+    return view
 
 
 def _document_common_errors(

@@ -56,7 +56,7 @@ def _refuse_unknown_parameters() -> None:
 
 
 def _negotiate() -> None:
-    if request.endpoint is None or "Accept" not in request.headers:
+    if request.endpoint is None or request.headers.get("Accept", "*/*") == "*/*":
         return
     produced = getattr(current_app.view_functions[request.endpoint], "produces", (JSON,))
     if request.accept_mimetypes.best_match(produced) is None:

@@ -95,6 +95,7 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
 
 def _begin_sqlite(connection: Connection) -> None:
     # A writer takes its lock at once and waits for it (busy timeout). A deferred transaction that has read
-    # before it writes would fail with "database is locked" instead: its snapshot is stale by then.
-    immediate = connection.get_execution_options().get("immediate", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+    # before it writes would fail with "database is locked" instead: its snapshot is stale by then. A reader
+    # has one SELECT, which is a transaction of its own.
+    if connection.get_execution_options().get("immediate", False):
+        connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -2,13 +2,18 @@
 
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, exists, select, tuple_
+from sqlalchemy import Connection, bindparam, delete, exists, select, tuple_
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from engine.graph import Graph
 from service.records import GraphSummary
 from service.store.tables import GraphRow, RunRow
+
+# Statements are built once: that takes longer than SQLite takes to run them.
+_THIS = (GraphRow.owner == bindparam("owner"), GraphRow.id == bindparam("id"))
+_CREATED_AT = select(GraphRow.created_at).where(*_THIS)
+_LOAD = select(GraphRow.document, GraphRow.created_at).where(*_THIS)
 
 
 def add(connection: Connection, owner: str, graph: Graph, created_at: datetime) -> bool:
@@ -30,15 +35,12 @@ def add(connection: Connection, owner: str, graph: Graph, created_at: datetime) 
 
 def created_at(connection: Connection, owner: str, graph_id: str) -> datetime | None:
     """Return when the owner stored that graph, or None if they have not."""
-    statement = select(GraphRow.created_at).where(GraphRow.owner == owner, GraphRow.id == graph_id)
-    return connection.execute(statement).scalar_one_or_none()
+    return connection.execute(_CREATED_AT, {"owner": owner, "id": graph_id}).scalar_one_or_none()
 
 
 def load(connection: Connection, owner: str, graph_id: str) -> tuple[Graph, datetime] | None:
     """Return a stored graph and when it was stored, or None."""
-    statement = select(GraphRow.document, GraphRow.created_at)
-    statement = statement.where(GraphRow.owner == owner, GraphRow.id == graph_id)
-    row = connection.execute(statement).one_or_none()
+    row = connection.execute(_LOAD, {"owner": owner, "id": graph_id}).one_or_none()
     return None if row is None else (Graph.from_bytes(row.document), row.created_at)
 
 

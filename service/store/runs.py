@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, delete, insert, select
+from sqlalchemy import ColumnElement, Connection, bindparam, delete, insert, select
 
 from service.records import Run, RunSummary
 from service.store import arrays
@@ -21,14 +21,24 @@ _SUMMARY = (
     RunRow.error,
 )
 
+_COLUMNS = (*(column.key for column in _SUMMARY), "options", "findings")
+
+# Statements are built once: that takes longer than SQLite takes to run them.
+_INSERT = insert(RunRow)
+_INSERT_ARRAYS = insert(RunArrayRow)
+_LOAD = (
+    select(*_SUMMARY, RunRow.options, RunRow.findings, RunArrayRow.name, RunArrayRow.shape, RunArrayRow.data)
+    .join(RunArrayRow, RunArrayRow.run_id == RunRow.id, isouter=True)
+    .where(RunRow.owner == bindparam("owner"), RunRow.id == bindparam("id"))
+)
+
 
 def add(connection: Connection, owner: str, run: Run) -> None:
     """Store a run and its arrays; IntegrityError when its graph is not there."""
-    row = {column.key: getattr(run, column.key) for column in (*_SUMMARY, RunRow.options, RunRow.findings)}
-    connection.execute(insert(RunRow), row | {"owner": owner})
+    connection.execute(_INSERT, {"owner": owner} | {column: getattr(run, column) for column in _COLUMNS})
     if run.arrays:
         connection.execute(
-            insert(RunArrayRow),
+            _INSERT_ARRAYS,
             [
                 {"run_id": run.id, "name": name, "shape": list(array.shape), "data": arrays.to_blob(array)}
                 for name, array in run.arrays.items()
@@ -39,19 +49,12 @@ def add(connection: Connection, owner: str, run: Run) -> None:
 def load(connection: Connection, owner: str, run_id: UUID) -> Run | None:
     """Return a run with its arrays, or None."""
     # One statement, so that a run deleted meanwhile is either whole or not there.
-    statement = (
-        select(*_SUMMARY, RunRow.options, RunRow.findings, RunArrayRow.name, RunArrayRow.shape, RunArrayRow.data)
-        .join(RunArrayRow, RunArrayRow.run_id == RunRow.id, isouter=True)
-        .where(RunRow.owner == owner, RunRow.id == run_id)
-    )
-    rows = connection.execute(statement).all()
+    rows = connection.execute(_LOAD, {"owner": owner, "id": run_id}).all()
     if not rows:
         return None
     first = rows[0]
     return Run(
-        **{column.key: getattr(first, column.key) for column in _SUMMARY},
-        options=first.options,
-        findings=first.findings,
+        **{column: getattr(first, column) for column in _COLUMNS},
         arrays={row.name: arrays.from_blob(row.data, row.shape) for row in rows if row.name is not None},
     )
 

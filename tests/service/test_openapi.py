@@ -90,7 +90,7 @@ def test_schemathesis_finds_no_lie(
     command = [
         str(Path(sys.executable).with_name("schemathesis")), "--config-file", str(configuration),
         "run", f"{started.url}/openapi.json", "--mode", "all", "--phases", "examples,coverage,fuzzing,stateful",
-        "--max-examples", "20", "--generation-deterministic", "--request-timeout", "20", "--no-color",
+        "--max-examples", "10", "--generation-deterministic", "--request-timeout", "20", "--no-color",
     ]  # fmt: skip
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
     assert result.returncode == 0, result.stdout
