@@ -11,6 +11,7 @@ import keyword
 import math
 import re
 import unicodedata
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -107,16 +108,17 @@ def _names(graph: Graph) -> list[str]:
     """A name for every node: its id where that is one."""
     names = list(graph.ids)
     taken = set(names)
+    alike: Counter[str] = Counter()
     for position, node in enumerate(names):
         usual = unicodedata.normalize("NFKC", node)
         if usual == node and node.isidentifier() and not keyword.iskeyword(node):
             continue
-        base = re.sub(r"\W", "_", usual)[:100]
+        base = re.sub(r"[^A-Za-z0-9_]", "_", usual)[:100]
         base = base if base.isidentifier() and not keyword.iskeyword(base) else f"n{base}"
-        name, count = base, 1
+        name = base
         while name in taken:
-            count += 1
-            name = f"{base}_{count}"
+            alike[base] += 1
+            name = f"{base}_{alike[base] + 1}"
         taken.add(name)
         names[position] = name
     return names

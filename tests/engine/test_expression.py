@@ -322,3 +322,12 @@ def test_ids_that_are_no_names_get_one() -> None:
         "outputs": ["nlambda", "x_1_2"],
     }
     Graph.from_document(document)
+
+
+def test_many_ids_that_look_alike_get_different_names() -> None:
+    ids = [f"{chr(0x4E00 + k)} {chr(0x1ED01)}" for k in range(3000)]
+    graph = Graph.from_document(
+        {"nodes": [{"id": "s", "op": "sum", "inputs": ids}, *({"id": k, "op": "input"} for k in ids)]}
+    )
+    read_back = Graph.from_document(graph.to_expression())
+    assert len(set(read_back.ids)) == 3001
