@@ -33,11 +33,13 @@ RUN apt-get update \
 COPY --from=build /opt/chainrule /opt/chainrule
 
 ARG CPU=generic
+# Who reaches a container is decided by whoever publishes its port; CHAINRULE_AUTH=keys then asks for keys.
 ENV PATH=/opt/chainrule/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     NUMBA_CPU_NAME=$CPU NUMBA_CPU_FEATURES= NUMBA_CACHE_DIR=/opt/chainrule/kernels \
     CHAINRULE_HOST=0.0.0.0 \
     CHAINRULE_PORT=8000 \
+    CHAINRULE_OPEN_NETWORK=on \
     CHAINRULE_DATABASE_URL=sqlite:////var/lib/chainrule/chainrule.sqlite3
 
 WORKDIR /var/lib/chainrule

@@ -9,6 +9,7 @@ from service.api.current import Services
 from service.config import Config
 from service.drawings import Drawings
 from service.graphs import Graphs
+from service.keys import Keys
 from service.readiness import Readiness
 from service.runs import Runs
 from service.store.database import Database
@@ -48,6 +49,7 @@ def _services(config: Config) -> Services:
         config=config,
         database=database,
         readiness=Readiness(database),
+        keys=Keys(database),
         graphs=stored_graphs,
         runs=Runs(database, stored_graphs, config.limits),
         drawings=Drawings(max_nodes=config.drawing_max_nodes, seconds=config.drawing_seconds),

@@ -1,5 +1,6 @@
-"""The command line: serve, run, db, config."""
+"""The command line: serve, run, db, keys, config."""
 
+import ipaddress
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -9,10 +10,12 @@ from typing import BinaryIO
 import click
 from alembic.util import CommandError
 
-from service import __version__
-from service.config import Config, ConfigError, mask, settings
+from service import __version__, wire
+from service.config import Auth, Config, ConfigError, Switch, mask, settings
 from service.errors import NotFound, Problem, Unavailable
 from service.forms import Form
+from service.keys import Keys
+from service.records import Scope
 from service.store import schema
 from service.store.database import Database
 from service.store.schema import SchemaState
@@ -52,6 +55,7 @@ def serve(host: str | None, port: int | None, workers: int | None) -> None:
         port=port or config.port,
         workers=workers or config.workers,
     )
+    _refuse_strangers(config)
     _prepare_database(config)
     # Imported here, so that the other commands start quickly; and with it the kernels are compiled once, for
     # the workers to find them in the cache.
@@ -70,6 +74,24 @@ def serve(host: str | None, port: int | None, workers: int | None) -> None:
         respawn_failed_workers=True,
         workers_kill_timeout=30,
     ).serve()
+
+
+def _refuse_strangers(config: Config) -> None:
+    """Refuse to serve everyone on the network unless that was asked for."""
+    if config.auth == Auth.KEYS or config.open_network == Switch.ON or _is_loopback(config.host):
+        return
+    raise click.ClickException(
+        f"{config.host} can be reached from other machines, and with CHAINRULE_AUTH=off whoever reaches it may read, "
+        "write and delete everything. Set CHAINRULE_AUTH=keys and create a key with `chainrule keys create NAME`; "
+        "or, if something else decides who gets through, set CHAINRULE_OPEN_NETWORK=on."
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _prepare_database(config: Config) -> None:
@@ -130,6 +152,45 @@ def current() -> None:
         click.echo(f"{schema.current(database) or 'none'} ({schema.state(database).value})")
 
 
+@main.group("keys")
+def keys_group() -> None:
+    """Create, list and revoke API keys; with CHAINRULE_AUTH=keys, requests need one."""
+
+
+@keys_group.command("create")
+@click.argument("name")
+@click.option("--scope", type=click.Choice([scope.value for scope in Scope]), default=Scope.WRITE.value)
+def create_key(name: str, scope: str) -> None:
+    """Create a key for NAME, valid at once, and print it: the one time that it can be read."""
+    with _database(_config()) as database:
+        try:
+            key = Keys(database).create(name, Scope(scope))
+        except ValueError as error:
+            raise click.ClickException(f"{error}.") from None
+    click.echo(f"Key for {name} ({scope}); it is stored as a hash only, so keep it: {key}")
+
+
+@keys_group.command("list")
+def list_keys() -> None:
+    """List all keys, revoked ones too: id, name, scope, when created, when revoked."""
+    with _database(_config()) as database:
+        for key in Keys(database).all():
+            revoked = "in force" if key.revoked_at is None else f"revoked {wire.timestamp(key.revoked_at)}"
+            click.echo(f"{key.id}  {key.name}  {key.scope}  created {wire.timestamp(key.created_at)}  {revoked}")
+
+
+@keys_group.command("revoke")
+@click.argument("name")
+@click.option("--id", "key_id", help="Revoke this key only, as `keys list` shows it.")
+def revoke_keys(name: str, key_id: str | None) -> None:
+    """Revoke the keys of NAME, at once; what belongs to the name stays."""
+    with _database(_config()) as database:
+        count = Keys(database).revoke(name, key_id)
+    if not count:
+        raise click.ClickException(f"{name} has no such key in force.")
+    click.echo(f"Revoked {count}.")
+
+
 @main.command()
 @click.argument("file", type=click.File("rb"))
 @click.option("--form", type=click.Choice([form.value for form in Form]), default=Form.NODES.value)
@@ -139,7 +200,7 @@ def run(file: BinaryIO, form: str) -> None:
     Prints the answer that POST /v1/runs gives with `store` false. What is wrong with the file goes to
     standard error as the API's problem document, and the exit code is 1.
     """
-    from service import runs, wire
+    from service import runs
     from service.schemas.runs import RunRequestSchema
 
     config = _config()

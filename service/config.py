@@ -4,6 +4,7 @@ import math
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
+from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import URL, make_url
@@ -16,6 +17,20 @@ PREFIX = "CHAINRULE_"
 
 class ConfigError(ValueError):
     """One or more settings are unusable; the message has one sentence for each."""
+
+
+class Auth(StrEnum):
+    """Who may use the service."""
+
+    OFF = "off"
+    KEYS = "keys"
+
+
+class Switch(StrEnum):
+    """A setting that is on or off."""
+
+    ON = "on"
+    OFF = "off"
 
 
 def _setting(default: float | str, meaning: str, *, least: int = 0, most: int = 2**63 - 1) -> Any:
@@ -32,6 +47,13 @@ class Config:
     )
     host: str = _setting("127.0.0.1", "Address that `chainrule serve` listens on.")
     port: int = _setting(8000, "Port that `chainrule serve` listens on.", least=1, most=65535)
+    auth: Auth = _setting(
+        Auth.OFF, "Who may use the service: everyone who reaches it (off), or those who have a key (keys)."
+    )
+    open_network: Switch = _setting(
+        Switch.OFF, "Whether `chainrule serve` may listen beyond this machine without asking for keys (on, off)."
+    )
+    open_metrics: Switch = _setting(Switch.ON, "Whether /metrics needs no key (on, off).")
     workers: int = _setting(1, "Server processes; they share one database.", least=1, most=256)
     threads: int = _setting(4, "Requests that one server process works on at a time.", least=1, most=256)
     max_body_bytes: int = _setting(64 * 2**20, "Largest accepted request body, in bytes.", least=1024)
@@ -92,7 +114,7 @@ class Setting:
     """One row of the table of settings."""
 
     name: str
-    type: type
+    type: Any
     default: float | str
     meaning: str
     least: int
@@ -109,9 +131,18 @@ class Setting:
             return _read_database_url(text)
         if self.type in (int, float):
             return self._read_number(text)
+        if issubclass(self.type, StrEnum):
+            return self._read_choice(text)
         if not text.strip():
             raise ValueError("is empty")
         return text
+
+    def _read_choice(self, text: str) -> str:
+        choices = [choice.value for choice in self.type]
+        if text not in choices:
+            raise ValueError(f"is {text!r}, but must be one of: {', '.join(choices)}")
+        chosen: str = self.type(text)
+        return chosen
 
     def _read_number(self, text: str) -> float:
         try:

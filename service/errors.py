@@ -61,6 +61,27 @@ class MalformedJson(Problem):
     code = "MALFORMED_JSON"
 
 
+class Unauthenticated(Problem):
+    """There is no key, or none that is in force; `error` is RFC 6750's word for it, if it has one."""
+
+    status = HTTPStatus.UNAUTHORIZED
+    code = "UNAUTHENTICATED"
+
+    def __init__(self, detail: str, error: str) -> None:
+        super().__init__(detail)
+        self.headers = {"WWW-Authenticate": 'Bearer realm="chainrule"' + (f', error="{error}"' if error else "")}
+
+
+class Forbidden(Problem):
+    """The key does not allow that."""
+
+    status = HTTPStatus.FORBIDDEN
+    code = "FORBIDDEN"
+    headers: Mapping[str, str] = {
+        "WWW-Authenticate": 'Bearer realm="chainrule", error="insufficient_scope", scope="write"'
+    }
+
+
 class NotFound(Problem):
     """There is no such thing, or it belongs to someone else."""
 

@@ -1,15 +1,19 @@
 """What use cases hand to the store and get back."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.graph import Graph
+if TYPE_CHECKING:
+    from engine.graph import Graph  # hundreds of milliseconds that the command line need not wait for
 
 # Arrays in memory and on disk are float64 of any shape; a node's position in the document is its index.
 Arrays = Mapping[str, NDArray[np.float64]]
@@ -58,3 +62,21 @@ class Run(RunSummary):
     options: Mapping[str, Any] = field(default_factory=dict)
     arrays: Arrays = field(default_factory=dict)
     findings: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Scope(StrEnum):
+    """What a key allows."""
+
+    READ = "read"
+    WRITE = "write"
+
+
+@dataclass(frozen=True)
+class Key:
+    """What is known of an API key; the key itself is not."""
+
+    id: str
+    name: str
+    scope: Scope
+    created_at: datetime
+    revoked_at: datetime | None

@@ -12,8 +12,9 @@ from flask_smorest.utils import prepare_response
 from marshmallow import Schema
 
 from service import wire
-from service.api import problems
+from service.api import authentication, problems
 from service.api.requests import JSON, Parser
+from service.config import Auth
 from service.schemas.errors import ProblemSchema
 from service.schemas.graphs import FORMS, GraphDocumentSchema
 from service.schemas.runs import RunRequestSchema
@@ -28,6 +29,7 @@ class Api(flask_smorest.Api):  # type: ignore[misc]
 
     def _init_spec(self, **options: Any) -> None:
         super()._init_spec(**options)
+        self.spec.components.security_scheme(authentication.SECURITY_SCHEME, authentication.SECURITY_SCHEME_DEFINITION)
         converter = self.ma_plugin.converter
         # What a marshmallow schema cannot say: one of several forms, exactly one of two fields.
         forms = [converter.resolve_nested_schema(form) for form in FORMS]
@@ -64,18 +66,34 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
 
     def __init__(self, name: str, import_name: str, **options: Any) -> None:
         super().__init__(name, import_name, **options)
-        self._prepare_doc_cbks.append(_document_common_errors)
+        self._guarded: set[str] = set()
+        self._prepare_doc_cbks += [_document_common_errors, self._document_keys]
 
     def route(self, rule: str, **options: Any) -> Callable[[View], View]:
         """Register a view in the app and in the OpenAPI document."""
         register = super().route(rule, **options)
 
+        guarded = authentication.guarded(f"{self.url_prefix or ''}{rule}")
+
         def decorator(view: View) -> View:
             _document(self.doc(operationId=view.__name__), view)
             register(view)
+            if guarded:
+                self._guarded.add(view.__name__)
             return view
 
         return decorator
+
+    def _document_keys(
+        self, doc: dict[str, Any], doc_info: Mapping[str, Any], *, app: Flask, method: str, **_: object
+    ) -> dict[str, Any]:
+        guarded = doc_info["manual_doc"]["operationId"] in self._guarded
+        if guarded and app.extensions["chainrule"].config.auth == Auth.KEYS:
+            doc["security"] = [{authentication.SECURITY_SCHEME: []}]
+            failures = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+            for status in failures[:1] if method == "get" else failures:
+                doc["responses"].setdefault(status, status.name)
+        return doc
 
     def body(self, schema: type[Schema], **options: Any) -> Callable[[View], View]:
         """Pass the JSON body, read by the schema, to the view as its next argument."""
@@ -129,9 +147,7 @@ def _document(decorate: Callable[[View], Any], view: View) -> View:
     return view
 
 
-def _document_common_errors(
-    doc: dict[str, Any], doc_info: Mapping[str, Any], *, app: Flask, **_: object
-) -> dict[str, Any]:
+def _document_common_errors(doc: dict[str, Any], doc_info: Mapping[str, Any], **_: object) -> dict[str, Any]:
     statuses = [HTTPStatus.NOT_ACCEPTABLE, HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.INTERNAL_SERVER_ERROR]
     if "requestBody" in doc:
         statuses += [

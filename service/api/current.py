@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 
-from flask import current_app
+from flask import current_app, g
 
 from service.config import Config
 from service.drawings import Drawings
 from service.graphs import Graphs
+from service.keys import Keys
 from service.readiness import Readiness
 from service.runs import Runs
 from service.store.database import Database
@@ -19,6 +20,7 @@ class Services:
     config: Config
     database: Database
     readiness: Readiness
+    keys: Keys
     graphs: Graphs
     runs: Runs
     drawings: Drawings
@@ -32,4 +34,5 @@ def services() -> Services:
 
 def owner() -> str:
     """Return the name that graphs and runs of this request belong to; without keys, nobody's."""
-    return ""
+    found: str = g.owner
+    return found

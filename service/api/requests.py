@@ -12,6 +12,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from engine.numbers import quote
 from service import wire
+from service.api import authentication
 from service.errors import (
     FieldError,
     InvalidRequest,
@@ -30,9 +31,11 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 def register(app: Flask) -> None:
     """Put the checks in front of every view, and the common headers on every answer."""
     app.before_request(_identify)
+    app.before_request(authentication.authenticate)
     app.before_request(_refuse_unknown_parameters)
     app.before_request(_negotiate)
     app.after_request(_finish)
+    app.after_request(authentication.keep_private)
 
 
 def _identify() -> None:

@@ -100,3 +100,18 @@ class RunArrayRow(Table):
     name: Mapped[str] = mapped_column(String(32), primary_key=True)
     shape: Mapped[list[int]] = mapped_column(JSON)
     data: Mapped[bytes]
+
+
+class KeyRow(Table):
+    """An API key, known by its hash alone. Rows stay when keys are revoked: they say who had access when."""
+
+    __tablename__ = "keys"
+
+    digest: Mapped[str] = mapped_column(String(64), primary_key=True)  # SHA-256, in hexadecimal
+    id: Mapped[str] = mapped_column(String(8))
+    name: Mapped[str] = mapped_column(String(128))
+    scope: Mapped[str] = mapped_column(String(8))
+    created_at: Mapped[datetime]
+    revoked_at: Mapped[datetime | None]
+
+    __table_args__ = (Index(None, "name"),)
