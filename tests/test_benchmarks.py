@@ -1,0 +1,70 @@
+"""The measurements measure the right thing: what is compared computes the same, and is reported faithfully."""
+
+import xml.etree.ElementTree as ElementTree
+from typing import Any
+
+import numpy as np
+import pytest
+
+from benchmarks import graphs
+from benchmarks.peers import Answer, chainrule, chainrule_tape, closures
+from benchmarks.picture import dot_plot
+from benchmarks.report import Goal, number
+from benchmarks.single import agree
+
+DOCUMENTS = {
+    "neuron": graphs.neuron(),
+    "perceptron": graphs.hinge_loss(3),
+    "random": graphs.random_graph(500, seed=1),
+    "chain": graphs.chain(2_000),
+}
+
+
+def answer(peer: Any, document: graphs.Document) -> Answer:
+    prepared = peer.build(document["columns"], document["outputs"][0])
+    prepared.run()
+    return prepared.read(prepared.run())
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_the_engine_agrees_with_closures(name: str) -> None:
+    reference = answer(closures, DOCUMENTS[name])
+    for ours in (chainrule, chainrule_tape):
+        agree(answer(ours, DOCUMENTS[name]), reference, ours.NAME)
+
+
+def test_every_node_of_a_random_graph_reaches_its_output() -> None:
+    columns = DOCUMENTS["random"]["columns"]
+    used = {operand for operands in columns["inputs"] for operand in operands}
+    assert used == set(range(len(columns["op"]) - 1))
+
+
+def test_the_neuron_is_the_lectures() -> None:
+    value, gradients = answer(closures, graphs.neuron())
+    assert value == pytest.approx(0.7071067811865476)
+    assert gradients == pytest.approx([-1.5, 0.5, 1.0, 0.0, 0.5])
+
+
+@pytest.mark.parametrize("wrong", [Answer(1.0 + 1e-6, np.ones(2)), Answer(1.0, np.array([1.0, 1.001]))])
+def test_a_peer_that_computes_something_else_is_not_timed(wrong: Answer) -> None:
+    with pytest.raises(AssertionError, match="the peer disagrees"):
+        agree(wrong, Answer(1.0, np.ones(2)), "the peer")
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [(0, "0"), (0.0033, "0.0033"), (0.25, "0.25"), (7.714, "7.71"), (43515.4, "43,515")]
+)
+def test_numbers_are_shown_with_three_digits(value: float, shown: str) -> None:
+    assert number(value) == shown
+
+
+def test_a_goal_says_whether_it_is_reached() -> None:
+    assert Goal("ours / theirs", 1.2, 1.1).row() == ["ours / theirs", "at most 1.2", "1.10", "yes"]
+    assert Goal("theirs / ours", 3, 2.5, at_least=True).row() == ["theirs / ours", "at least 3", "2.50", "**no**"]
+
+
+def test_the_picture_has_a_dot_for_every_number() -> None:
+    picture = ElementTree.fromstring(dot_plot("Times & more", "ns", {"A": {"x": 1.0, "y": 20.0}, "B <": {"x": 300.0}}))
+    dots = [circle for circle in picture.iter("{http://www.w3.org/2000/svg}circle") if len(circle)]
+    assert [float(dot.get("cx", "")) for dot in dots] == sorted(float(dot.get("cx", "")) for dot in dots)
+    assert len(dots) == 3
