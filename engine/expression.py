@@ -217,7 +217,7 @@ class _Scan:
                 self._name(found, here)
                 if call := _CALL.match(self.text, self.at):
                     self.at = call.end()
-                    self._open(here, is_call=True)
+                    self._open(call.end() - 1, is_call=True)
                 else:
                     self.names.setdefault(found, here)
                     return

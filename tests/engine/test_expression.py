@@ -155,7 +155,7 @@ def test_inputs_take_data_and_keep_their_place() -> None:
         ("a\n  * b", 2, 3, "SYNTAX_ERROR", "found '*'"),
         ("a b", 1, 3, "SYNTAX_ERROR", "expected an operator or the end of the line, found 'b'"),
         ("2x", 1, 1, "SYNTAX_ERROR", "'2x' is no number"),
-        ("tanh(x", 1, 1, "SYNTAX_ERROR", "')' expected"),
+        ("tanh(x", 1, 5, "SYNTAX_ERROR", "')' expected"),
         ("x)", 1, 2, "SYNTAX_ERROR", "found ')'"),
         ("tanh()", 1, 6, "SYNTAX_ERROR", "found ')'"),
         ("sum(x, y,)", 1, 10, "SYNTAX_ERROR", "found ')'"),
