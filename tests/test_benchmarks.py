@@ -64,7 +64,8 @@ def test_a_goal_says_whether_it_is_reached() -> None:
 
 
 def test_the_picture_has_a_dot_for_every_number() -> None:
-    picture = ElementTree.fromstring(dot_plot("Times & more", "ns", {"A": {"x": 1.0, "y": 20.0}, "B <": {"x": 300.0}}))
+    drawn = dot_plot("Times & more", "ns", {"A": {"x": 1.0, "y": 20.0}, "B <": {"x": 300.0}})
+    picture = ElementTree.fromstring(drawn)  # noqa: S314  (our own text)
     dots = [circle for circle in picture.iter("{http://www.w3.org/2000/svg}circle") if len(circle)]
     assert [float(dot.get("cx", "")) for dot in dots] == sorted(float(dot.get("cx", "")) for dot in dots)
     assert len(dots) == 3
