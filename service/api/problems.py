@@ -34,7 +34,7 @@ def register(app: Flask) -> None:
 
 def _problem(problem: Problem) -> Response:
     if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        _log.error("%s %s: %s", request.method, request.path, problem.detail, exc_info=problem)
+        _log.error("%s %s: %s (%s)", request.method, request.path, problem.detail, problem.__cause__)
     return _response(problem.members(), problem.headers)
 
 

@@ -37,6 +37,7 @@ class Database:
         common: dict[str, Any] = {
             "json_serializer": lambda document: orjson.dumps(document).decode(),
             "json_deserializer": orjson.loads,
+            "hide_parameters": True,  # errors go to the log; what users compute does not
             "pool_size": connections,
             "max_overflow": 0,
             "pool_timeout": timeout_seconds,
