@@ -160,10 +160,12 @@ def assemble(
     outputs: list[int] | None,
     findings: Findings,
     place: Callable[[int, int], tuple[str, dict[str, int]]],
+    positions: dict[str, int] | None = None,
 ) -> Graph:
     """The graph of nodes without an error of their own, or the errors of the whole: no cycle, clear outputs.
 
-    `place` answers the pointer (and line and column) of a node's input, for the cycles.
+    `place` answers the pointer (and line and column) of a node's input, for the cycles; `positions` are those of
+    the ids, where the caller has them.
     """
     candidates: list[int] | None = None
     if outputs is None:
@@ -172,7 +174,9 @@ def assemble(
         outputs = candidates = np.flatnonzero(~feeds).tolist()
     if not findings.errors and (candidates is None or len(candidates) == 1):
         try:
-            return Graph.assemble(name=name, **nodes._asdict(), outputs=np.array(outputs, np.int32))
+            return Graph.assemble(
+                name=name, **nodes._asdict(), outputs=np.array(outputs, np.int32), positions=positions
+            )
         except CycleError:
             pass
     bounds, operands = nodes.offsets.tolist(), nodes.operands.tolist()

@@ -24,6 +24,17 @@ if TYPE_CHECKING:
 __all__ = ["Graph", "GraphError"]
 
 
+_DECIMALS: list[str] = []
+
+
+def _decimals(count: int) -> list[str]:
+    """The numbers from 0 as text; the first hundred thousand are made once."""
+    kept = min(count, 100_000)
+    if len(_DECIMALS) < kept:
+        _DECIMALS[:] = map(str, range(kept))
+    return [*_DECIMALS[:kept], *map(str, range(kept, count))]
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Graph:
     """A checked computation graph of n nodes, as read-only arrays in document order.
@@ -118,16 +129,23 @@ class Graph:
         data: NDArray[np.float64],
         has_data: NDArray[np.bool_],
         outputs: NDArray[np.int32],
+        positions: dict[str, int] | None = None,
     ) -> Graph:
-        """The graph of checked parts, sorted; a cycle is a CycleError.
+        """The graph of checked parts, sorted; a cycle is a CycleError. `positions` spares indexing the ids again.
 
         Brings what has several spellings to one: ids that are the positions to none, every NaN to the same.
         """
-        if ids is not None and ids[0] == "0" and ids == [str(position) for position in range(len(ids))]:
-            ids = None
+        given = ids
+        if ids is not None and ids[0] == "0" and ids[-1] == str(len(ids) - 1) and ids == _decimals(len(ids)):
+            given = None
         data = np.where(np.isnan(data), np.nan, data)
         order = evaluation_order(offsets, operands)
-        return cls(name, ids, labels, ops, offsets, operands, literals, data, has_data, outputs, order)
+        graph = cls(name, given, labels, ops, offsets, operands, literals, data, has_data, outputs, order)
+        if ids is not None:
+            vars(graph)["ids"] = ids
+        if positions is not None:
+            vars(graph)["positions"] = MappingProxyType(positions)
+        return graph
 
     @classmethod
     def from_bytes(cls, stored: bytes) -> Graph:
@@ -165,7 +183,7 @@ class Graph:
     @cached_property
     def ids(self) -> list[str]:
         """The nodes' ids."""
-        return [str(position) for position in range(len(self))] if self.given_ids is None else self.given_ids
+        return _decimals(len(self)) if self.given_ids is None else self.given_ids
 
     @cached_property
     def positions(self) -> Mapping[str, int]:

@@ -65,7 +65,7 @@ def read_nodes(document: Mapping[str, Any], findings: Findings, max_nodes: int |
         raise findings.error()
     nodes, positions = found
     outputs = read_outputs(document, finder(positions), findings)
-    return assemble(document.get("name"), nodes, outputs, findings, place)
+    return assemble(document.get("name"), nodes, outputs, findings, place, positions)
 
 
 def bulk_nodes(rows: list[Any]) -> tuple[Nodes, dict[str, int]] | None:
