@@ -10,7 +10,7 @@ PIP_INSTALL := python -m pip install --quiet --no-input --disable-pip-version-ch
 TORCH ?= torch==2.13.0
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check bench try-image lock
+.PHONY: help install run test programs check bench try-image lock
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,8 +20,11 @@ install: $(VENV)/installed ## Build .venv from the locked requirements
 run: $(VENV)/installed ## Start the service on http://127.0.0.1:8000
 	$(BIN)/chainrule serve
 
-test: $(VENV)/installed-test ## Run all tests, on SQLite and PostgreSQL; PYTEST="-k name" narrows them down
+test: $(VENV)/installed-test programs ## Run all tests, on SQLite and PostgreSQL; PYTEST="-k name" narrows them down
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal $(PYTEST)
+
+programs:
+	tests/install-programs
 
 check: $(VENV)/installed-test ## Check style and types
 	$(BIN)/ruff check .

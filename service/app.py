@@ -13,6 +13,7 @@ from service.keys import Keys
 from service.readiness import Readiness
 from service.runs import Runs
 from service.store.database import Database
+from service.web import page
 
 
 def create_app(config: Config | None = None) -> Flask:
@@ -37,6 +38,7 @@ def create_app(config: Config | None = None) -> Flask:
     )
     for resource in (service, graphs, runs, explanations, drawings, operations):
         api.register_blueprint(resource.blueprint)
+    page.register(app)
     return app
 
 

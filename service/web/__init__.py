@@ -1,0 +1,1 @@
+"""The page: one document and its static files, all served from here."""
