@@ -6,7 +6,7 @@ import math
 from html import escape
 
 COLOURS = ("#4269d0", "#efb118", "#ff725c", "#6cc5b0", "#3ca951", "#ff8ab7", "#a463f2", "#97bbf5")
-LEFT, RIGHT, ROW, TOP, WIDTH = 190, 20, 30, 30, 900
+LEFT, RIGHT, ROW, TOP, WIDTH = 190, 50, 30, 30, 900
 
 
 def dot_plot(title: str, unit: str, rows: dict[str, dict[str, float]]) -> str:
