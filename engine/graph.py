@@ -192,6 +192,10 @@ class Graph:
 
     def position(self, node: str) -> int:
         """The position of a node by its id; an unknown id is a KeyError."""
+        if self.given_ids is None and node.isdecimal() and len(node) < 11 and str(int(node)) == node:
+            position = int(node)  # without the index, which costs as much as a run
+            if position < len(self):
+                return position
         return self.positions[node]
 
     def inputs(self, position: int) -> list[int | float]:
