@@ -7,7 +7,6 @@ they are shown, character for character, and mean nothing to the program that re
 from __future__ import annotations
 
 import math
-import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 
 from engine import graphviz
 from engine.graph import Graph
+from engine.notation import visible
 from engine.numbers import number_to_wire
 from engine.operations import CONSTANT, INPUT, Operation, operation_of
 
@@ -55,7 +55,7 @@ class _Box:
 
     def tooltip(self, node: str) -> str:
         """All there is to know about the node, numbers in full."""
-        known = [f"{self.kind} {_visible(node)}" if self.kind != "inner" else _visible(node)]
+        known = [f"{self.kind} {visible(node)}" if self.kind != "inner" else visible(node)]
         if self.operation is not None:
             known.append(f"{self.operation.name}: {self.operation.formula or self.operation.value}")
         known += [f"{name} {number_to_wire(value)}" for name, value in self.numbers()]
@@ -88,29 +88,12 @@ def _boxes(graph: Graph, values: Array | None, gradients: Array | None) -> Itera
         yield _Box(
             position,
             "output" if position in outputs else kind,
-            _visible(graph.labels.get(position, node)),
+            visible(graph.labels.get(position, node)),
             data,
             None if gradients is None or opcode == CONSTANT else float(gradients[position]),
             None if leaf else operation_of(opcode),
             graph.inputs(position),
         )
-
-
-def _visible(text: str) -> str:
-    """The text on one line: control characters as the pictures Unicode has for them, direction marks as their names."""
-    shown = []
-    for character in text:
-        code = ord(character)
-        if code < 0x20:
-            shown.append(chr(0x2400 + code))
-        elif 0x7F <= code < 0xA0 or code in (0xFFFE, 0xFFFF):
-            shown.append("\N{REPLACEMENT CHARACTER}")
-        elif unicodedata.bidirectional(character) in ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"):
-            # They would turn around what follows the label.
-            shown.append(f"<{unicodedata.name(character).lower()}>")
-        else:
-            shown.append(character)
-    return "".join(shown)
 
 
 def _largest(gradients: Array | None) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections.abc import Sequence
 
 from engine.operations import Operation
@@ -136,3 +137,20 @@ def _infix(kind: str, operands: list[Expression], pretty: bool) -> tuple[str, in
 def _operand(expression: Expression, binding: int, pretty: bool) -> str:
     text, own = _write(expression, pretty)
     return text if own >= binding else f"({text})"
+
+
+def visible(text: str) -> str:
+    """The text on one line: control characters as the pictures Unicode has for them, direction marks as their names."""
+    shown = []
+    for character in text:
+        code = ord(character)
+        if code < 0x20:
+            shown.append(chr(0x2400 + code))
+        elif 0x7F <= code < 0xA0 or code in (0xFFFE, 0xFFFF):
+            shown.append("\N{REPLACEMENT CHARACTER}")
+        elif unicodedata.bidirectional(character) in ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"):
+            # They would turn around what follows the label.
+            shown.append(f"<{unicodedata.name(character).lower()}>")
+        else:
+            shown.append(character)
+    return "".join(shown)

@@ -194,13 +194,14 @@ def revoke_keys(name: str, key_id: str | None) -> None:
 @main.command()
 @click.argument("file", type=click.File("rb"))
 @click.option("--form", type=click.Choice([form.value for form in Form]), default=Form.NODES.value)
-def run(file: BinaryIO, form: str) -> None:
+@click.option("--steps", is_flag=True, help="Print the backward pass instead: a line for each use of the chain rule.")
+def run(file: BinaryIO, form: str, steps: bool) -> None:
     """Compute the run request, or the bare graph document, in FILE ("-": standard input) without a server.
 
     Prints the answer that POST /v1/runs gives with `store` false. What is wrong with the file goes to
     standard error as the API's problem document, and the exit code is 1.
     """
-    from service import runs
+    from service import explanations, runs
     from service.schemas.runs import RunRequestSchema
 
     config = _config()
@@ -213,7 +214,12 @@ def run(file: BinaryIO, form: str) -> None:
             raise NotFound("Stored graphs are the server's; put the graph itself into the file.")
         graph = runs.inline_graph(request, max_nodes=config.max_nodes, pointer="" if bare else "/graph")
         computed = runs.perform(request, graph, created_at, config.limits)
+        passed = explanations.steps_of(computed, graph) if steps else None
     except Problem as problem:
         click.echo(wire.write_pretty(problem.members()), err=True)
         raise click.exceptions.Exit(1) from None
-    click.echo(wire.write_pretty(runs.answer(computed, graph, Form(form))))
+    if passed is None:
+        click.echo(wire.write_pretty(runs.answer(computed, graph, Form(form))))
+        return
+    for line in explanations.steps_table(passed):
+        click.echo(line)

@@ -1,13 +1,14 @@
 """Use cases about a run's numbers, node by node and step by step."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.explain import Step, Steps
+from engine.explain import Step, Steps, brief
 from engine.graph import Graph
+from engine.notation import visible
 from engine.numbers import number_to_wire
 from engine.operations import CONSTANT, INPUT, NAMES, resolve, suggest
 from service.errors import FieldError, InvalidRequest, NotFound
@@ -142,6 +143,39 @@ def show_step(step: Step) -> dict[str, Any]:
     }
 
 
+_COLUMNS = ("step", "from", "operation", "to", "local derivative", "", "upstream", "contribution", "gradient so far")
+_TEXTS = 5
+"""The columns before the numbers."""
+
+
+def steps_table(steps: Steps) -> Iterator[str]:
+    """Yield the lines of a table of steps; columns are as wide as the first rows need."""
+    widths: list[int] | None = None
+    for start in range(0, len(steps), MAX_PAGE_SIZE):
+        rows = [_cells(step) for step in steps.page(start, start + MAX_PAGE_SIZE)]
+        if widths is None:
+            widths = [max(map(len, column)) for column in zip(_COLUMNS, *rows, strict=True)]
+            yield _line(_COLUMNS, widths)
+        for row in rows:
+            yield _line(row, widths)
+
+
+def _cells(step: Step) -> tuple[str, ...]:
+    numbers = (step.local, step.upstream, step.contribution, step.gradient)
+    # Ids may hold characters that a terminal would obey.
+    texts = map(visible, (step.node or "", step.op, step.to, step.derivative))
+    return (str(step.index), *texts, *map(brief, numbers))
+
+
+def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    aligned = [
+        cell.ljust(width) if 0 < column < _TEXTS else cell.rjust(width)
+        for column, (cell, width) in enumerate(zip(cells, widths, strict=True))
+    ]
+    return "  ".join(aligned).rstrip()
+
+
 def _nothing(run: Run, what: str) -> NotFound:
     reason = f"its kind is {run.kind}" if run.state == "succeeded" else f"it is {run.state}"
-    return NotFound(f"Run {run.id} has no {what}: {reason}.")
+    name = "This run" if run.id is None else f"Run {run.id}"
+    return NotFound(f"{name} has no {what}: {reason}.")

@@ -95,6 +95,25 @@ def test_run_refuses_what_is_not_json_and_what_only_a_server_has(invoke: Invoke)
     assert invoke("run", "missing.json").exit_code == 2
 
 
+def test_run_prints_the_backward_pass_as_a_table(invoke: Invoke, tmp_path: Path) -> None:
+    result = invoke("run", "--steps", write(tmp_path, {"graph": NEURON}))
+    lines = result.stdout.splitlines()
+    assert lines[0].split("  ")[0] == "step" and len(lines) == 11
+    assert lines[2].split() == ["1", "o", "tanh", "n", "1", "-", "o**2", "0.5", "1.0", "0.5", "0.5"]
+    assert len({len(line) for line in lines}) == 1
+
+
+def test_run_shows_no_control_characters_of_an_id_in_the_table(invoke: Invoke, tmp_path: Path) -> None:
+    graph = {"nodes": [{"id": "\x1b[2Jx", "op": "input", "data": 1}, {"id": "y", "op": "neg", "inputs": ["\x1b[2Jx"]}]}
+    assert "\x1b" not in invoke("run", "--steps", write(tmp_path, graph)).stdout
+
+
+def test_run_has_no_steps_for_a_batch(invoke: Invoke, tmp_path: Path) -> None:
+    result = invoke("run", "--steps", write(tmp_path, {"graph": NEURON, "inputs": {"b": [1, 2]}}))
+    assert result.exit_code == 1
+    assert "This run has no single backward pass" in result.stderr
+
+
 def test_db_goes_up_and_down(invoke: Invoke, database_url: str) -> None:
     assert invoke("db", "current", CHAINRULE_DATABASE_URL=database_url).output == "none (outdated)\n"
     assert invoke("db", "upgrade", CHAINRULE_DATABASE_URL=database_url).exit_code == 0

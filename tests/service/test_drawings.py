@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -12,9 +13,23 @@ from xml.etree import ElementTree
 import pytest
 from flask.testing import FlaskClient
 
+from engine.drawing import decimals
+from engine.numbers import read_number
 from service.app import create_app
 from service.config import Config
+from tests.conftest import ROOT
 from tests.service.documents import NEURON
+
+CASES: list[dict[str, Any]] = [
+    case
+    for case in json.loads((ROOT / "tests/cases/runs.json").read_text())["cases"]
+    if case["request"].get("kind", "gradient") == "gradient"
+]
+
+
+def graph_of(client: FlaskClient, run: dict[str, Any]) -> dict[str, Any]:
+    answer: dict[str, Any] = client.get(f"/v1/graphs/{run['graph_id']}").get_json()
+    return answer
 
 
 @pytest.fixture
@@ -54,6 +69,24 @@ def test_a_run_is_drawn_in_each_format(
     assert response.text.startswith(beginning)
     # Graphviz writes - as an entity.
     assert "grad -1.5000" in response.text.replace("&#45;", "-")
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case["name"] for case in CASES])
+def test_pictures_of_the_known_cases_show_their_numbers(client: FlaskClient, case: dict[str, Any]) -> None:
+    run = client.post("/v1/runs", json=case["request"]).get_json()
+    assert set(case["expect"].get("gradients", {})) <= set(run["gradients"])
+    labels = {node["id"]: node.get("label", node["id"]) for node in graph_of(client, run)["nodes"]}
+    svg = ElementTree.fromstring(client.get(f"/v1/runs/{run['id']}/drawing").data)  # noqa: S314
+    texts = [text.text for text in svg.iter("{http://www.w3.org/2000/svg}text")]
+    mermaid = client.get(f"/v1/runs/{run['id']}/drawing?format=mermaid").text
+    for node, expected in case["expect"].get("gradients", {}).items():
+        box = [
+            labels[node],
+            f"data {decimals(read_number(run['values'][node]))}",
+            f"grad {decimals(read_number(expected))}",
+        ]
+        assert box in [texts[at : at + 3] for at in range(len(texts))]
+        assert " | ".join(box[1:]) in mermaid
 
 
 def test_svg_is_the_default_and_scripts_are_forbidden_in_it(client: FlaskClient, run: dict[str, Any]) -> None:
