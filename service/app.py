@@ -9,6 +9,7 @@ from service.api.current import Services
 from service.config import Config
 from service.drawings import Drawings
 from service.graphs import Graphs
+from service.idempotency import Idempotency
 from service.keys import Keys
 from service.readiness import Readiness
 from service.runs import Runs
@@ -52,6 +53,7 @@ def _services(config: Config) -> Services:
         database=database,
         readiness=Readiness(database),
         keys=Keys(database),
+        idempotency=Idempotency(database, lease_seconds=config.lease_seconds),
         graphs=stored_graphs,
         runs=Runs(database, stored_graphs, config.limits),
         drawings=Drawings(max_nodes=config.drawing_max_nodes, seconds=config.drawing_seconds),

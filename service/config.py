@@ -73,6 +73,12 @@ class Config:
     graph_cache_nodes: int = _setting(
         2_000_000, "Nodes of recently used stored graphs that each process keeps ready; 0 keeps none."
     )
+    lease_seconds: float = _setting(
+        15.0,
+        "How long after the death of a server process others wait before they take up what it was doing.",
+        least=1,
+        most=3600,
+    )
     database_timeout_seconds: int = _setting(
         10,
         "How long a request waits for the database (a lock, a connection) before it is answered 503.",

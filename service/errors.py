@@ -103,6 +103,21 @@ class GraphInUse(Problem):
     code = "GRAPH_IN_USE"
 
 
+class IdempotencyInFlight(Problem):
+    """A request with the same idempotency key is being worked on."""
+
+    status = HTTPStatus.CONFLICT
+    code = "IDEMPOTENCY_IN_FLIGHT"
+    headers: Mapping[str, str] = {"Retry-After": "1"}
+
+
+class IdempotencyKeyReused(Problem):
+    """The idempotency key belongs to another request."""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    code = "IDEMPOTENCY_KEY_REUSED"
+
+
 class UnsupportedMediaType(Problem):
     """The body is not in a format that this resource reads."""
 

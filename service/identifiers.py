@@ -1,7 +1,7 @@
 """Time-ordered run ids."""
 
 import secrets
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 
@@ -16,6 +16,12 @@ def run_id(created_at: datetime) -> UUID:
     high = milliseconds << 16 | 0x7 << 12 | remainder
     low = 0b10 << 62 | secrets.randbits(62)
     return UUID(int=high << 64 | low)
+
+
+def moment_of(identifier: UUID) -> datetime:
+    """Return the moment that an id of `run_id` was made for."""
+    milliseconds, remainder = identifier.int >> 80, identifier.int >> 64 & 0xFFF
+    return datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=milliseconds, microseconds=remainder)
 
 
 def parse_run_id(text: str) -> UUID | None:

@@ -15,7 +15,7 @@ from service import wire
 from service.errors import FieldError, InvalidRequest, NotFound
 from service.forms import Form
 from service.graphs import Graphs, build
-from service.identifiers import parse_run_id, run_id
+from service.identifiers import moment_of, parse_run_id, run_id
 from service.kinds import KINDS
 from service.limits import Limits
 from service.paging import Page, make_token, read_token
@@ -52,14 +52,17 @@ class Runs:
         self._graphs = graphs
         self._limits = limits
 
-    def create(self, owner: str, request: RunRequest) -> tuple[Run, Graph]:
-        """Compute a run and, unless `store` is false, store it; InvalidRequest lists all that is wrong."""
-        created_at = datetime.now(UTC)
+    def create(self, owner: str, request: RunRequest, reserved: UUID | None = None) -> tuple[Run, Graph]:
+        """Compute a run and, unless `store` is false, store it; InvalidRequest lists all that is wrong.
+
+        Of all that are created under the same `reserved` id, one is stored, and that one is returned.
+        """
+        identifier = reserved or run_id(datetime.now(UTC))
+        created_at = moment_of(identifier)
         graph = self._graph(owner, request)
         run = perform(request, graph, created_at, self._limits)
         if request.store:
-            run = replace(run, id=run_id(created_at))
-            self._save(owner, run, graph if request.graph_id is None else None)
+            run = self._save(owner, replace(run, id=identifier), graph if request.graph_id is None else None)
         return run, graph
 
     def _graph(self, owner: str, request: RunRequest) -> Graph:
@@ -69,7 +72,7 @@ class Runs:
             raise InvalidRequest(request.errors)
         return self._graphs.find(owner, request.graph_id).graph
 
-    def _save(self, owner: str, run: Run, graph: Graph | None) -> None:
+    def _save(self, owner: str, run: Run, graph: Graph | None) -> Run:
         # Someone may delete the very graph between the two statements; then the foreign key objects. An
         # inline graph is simply stored again.
         for _ in range(3):
@@ -79,20 +82,24 @@ class Runs:
                         graph_statements.add(connection, owner, graph, run.created_at)
                     statements.add(connection, owner, run)
             except IntegrityError:
+                if (stored := self._load(owner, run.id)) is not None:
+                    return stored
                 if graph is None:
                     break
             else:
-                return
+                return run
         raise NotFound(f"Graph {run.graph_id} was deleted while the run was computed.")
 
     def find(self, owner: str, text: str) -> tuple[Run, Graph]:
         """Return a run and its graph; NotFound if the owner has no run of that id."""
-        identifier = _parse(text)
-        with self._database.reading() as connection:
-            run = statements.load(connection, owner, identifier)
+        run = self._load(owner, _parse(text))
         if run is None:
             raise _not_found(text)
         return run, self._graphs.of_run(owner, run.graph_id)
+
+    def _load(self, owner: str, identifier: UUID | None) -> Run | None:
+        with self._database.reading() as connection:
+            return None if identifier is None else statements.load(connection, owner, identifier)
 
     def page(
         self, owner: str, filters: Mapping[str, Any], *, page_size: int, page_token: str | None

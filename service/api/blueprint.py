@@ -12,7 +12,7 @@ from flask_smorest.utils import prepare_response
 from marshmallow import Schema
 
 from service import wire
-from service.api import authentication, problems
+from service.api import authentication, idempotency, problems
 from service.api.requests import JSON, Parser
 from service.config import Auth
 from service.schemas.errors import ProblemSchema
@@ -73,11 +73,12 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         """Register a view in the app and in the OpenAPI document."""
         register = super().route(rule, **options)
 
+        posts = "POST" in options.get("methods", ())
         guarded = authentication.guarded(f"{self.url_prefix or ''}{rule}")
 
         def decorator(view: View) -> View:
             _document(self.doc(operationId=view.__name__), view)
-            register(view)
+            register(idempotency.idempotent(view) if posts else view)  # type: ignore[arg-type]
             if guarded:
                 self._guarded.add(view.__name__)
             return view
@@ -147,7 +148,9 @@ def _document(decorate: Callable[[View], Any], view: View) -> View:
     return view
 
 
-def _document_common_errors(doc: dict[str, Any], doc_info: Mapping[str, Any], **_: object) -> dict[str, Any]:
+def _document_common_errors(
+    doc: dict[str, Any], doc_info: Mapping[str, Any], *, method: str, **_: object
+) -> dict[str, Any]:
     statuses = [HTTPStatus.NOT_ACCEPTABLE, HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.INTERNAL_SERVER_ERROR]
     if "requestBody" in doc:
         statuses += [
@@ -155,6 +158,9 @@ def _document_common_errors(doc: dict[str, Any], doc_info: Mapping[str, Any], **
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
         ]
+    if method == "post":
+        doc.setdefault("parameters", []).append(idempotency.PARAMETER)
+        statuses.append(HTTPStatus.CONFLICT)
     for status in statuses:
         doc["responses"].setdefault(status, status.name)
     return doc

@@ -1,12 +1,14 @@
 """What the current request works with."""
 
 from dataclasses import dataclass
+from uuid import UUID
 
 from flask import current_app, g
 
 from service.config import Config
 from service.drawings import Drawings
 from service.graphs import Graphs
+from service.idempotency import Idempotency
 from service.keys import Keys
 from service.readiness import Readiness
 from service.runs import Runs
@@ -21,6 +23,7 @@ class Services:
     database: Database
     readiness: Readiness
     keys: Keys
+    idempotency: Idempotency
     graphs: Graphs
     runs: Runs
     drawings: Drawings
@@ -36,3 +39,9 @@ def owner() -> str:
     """Return the name that graphs and runs of this request belong to; without keys, nobody's."""
     found: str = g.owner
     return found
+
+
+def reserved_run_id() -> UUID | None:
+    """Return the id that the run of this request has to have, if it may have been stored under it before."""
+    reserved: UUID | None = g.get("reserved_run_id")
+    return reserved

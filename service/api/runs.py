@@ -6,7 +6,7 @@ from flask import Response
 
 from service import runs
 from service.api.blueprint import Blueprint, respond, respond_page
-from service.api.current import owner, services
+from service.api.current import owner, reserved_run_id, services
 from service.api.examples import NEURON_RUN, NEURON_RUN_REQUEST
 from service.forms import Form
 from service.runs import RunRequest
@@ -27,7 +27,7 @@ _LOCATION = {"Location": {"description": "The run's path.", "schema": {"type": "
 @blueprint.fails(HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE)
 def create_run(request: RunRequest, form: Form) -> Response:
     """Compute a run on a graph, sent along or stored, and store its results."""
-    run, graph = services().runs.create(owner(), request)
+    run, graph = services().runs.create(owner(), request, reserved_run_id())
     document = runs.answer(run, graph, form)
     if run.id is None:
         return respond(document)

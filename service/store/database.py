@@ -8,8 +8,11 @@ from typing import Any
 
 import orjson
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.orm import DeclarativeBase
 
 from service.errors import Unavailable
 
@@ -75,6 +78,13 @@ class Database:
     def close(self) -> None:
         """Close the pool's connections."""
         self.engine.dispose()
+
+
+def insert_or_ignore(connection: Connection, table: type[DeclarativeBase], key: list[str]) -> Any:
+    """Return an INSERT that does nothing where a row with that key is there already."""
+    # SQLAlchemy has no dialect-neutral ON CONFLICT; the two spell this one alike.
+    insert = sqlite_insert if connection.dialect.name == "sqlite" else postgresql_insert
+    return insert(table).on_conflict_do_nothing(index_elements=key)
 
 
 @contextmanager

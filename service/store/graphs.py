@@ -3,11 +3,10 @@
 from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, delete, exists, select, tuple_
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from engine.graph import Graph
 from service.records import GraphSummary
+from service.store.database import insert_or_ignore
 from service.store.tables import GraphRow, RunRow
 
 # Statements are built once: that takes longer than SQLite takes to run them.
@@ -18,9 +17,7 @@ _LOAD = select(GraphRow.document, GraphRow.created_at).where(*_THIS)
 
 def add(connection: Connection, owner: str, graph: Graph, created_at: datetime) -> bool:
     """Store a graph unless it is there already; return whether it was new."""
-    # SQLAlchemy has no dialect-neutral ON CONFLICT; the two spell this one alike.
-    insert = sqlite_insert if connection.dialect.name == "sqlite" else postgresql_insert
-    statement = insert(GraphRow).on_conflict_do_nothing(index_elements=["owner", "id"]).returning(GraphRow.id)
+    statement = insert_or_ignore(connection, GraphRow, ["owner", "id"]).returning(GraphRow.id)
     row = {
         "owner": owner,
         "id": graph.id,

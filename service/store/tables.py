@@ -115,3 +115,19 @@ class KeyRow(Table):
     revoked_at: Mapped[datetime | None]
 
     __table_args__ = (Index(None, "name"),)
+
+
+class IdempotencyRow(Table):
+    """A request that may come again: who works on it until when, then what it was answered."""
+
+    __tablename__ = "idempotency_keys"
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)  # SHA-256 of owner, path and key
+    fingerprint: Mapped[str] = mapped_column(String(64))  # SHA-256 of query and body
+    created_at: Mapped[datetime] = mapped_column(index=True)
+    attempt: Mapped[int]  # who holds the claim: it grows with every holder
+    claimed_until: Mapped[datetime]
+    run_id: Mapped[UUID]  # for the run that comes of it, if one does
+    status: Mapped[int | None]
+    headers: Mapped[list[tuple[str, str]] | None] = mapped_column(JSON(none_as_null=True))
+    body: Mapped[bytes | None]
