@@ -3,6 +3,10 @@
     from engine import Graph, GraphError, Value, draw_dot
     from engine import tanh, where, logsumexp      # every operation as a function of values and numbers
 
+    from engine.derivatives import gradient, batch, jacobian, jvp, hvp, hessian
+    from engine.check import check
+    from engine.descent import descend             # with engine.optimizers' Sgd and Adam
+
 What is named here is imported when it is asked for: a module of the engine costs only what it needs itself.
 """
 

@@ -6,7 +6,6 @@ here; the service checks requests before it calls.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,22 +14,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine import kernels
+from engine.blocks import Array, Block, lanes_of, stretches
 from engine.graph import Graph
 from engine.tape import Tape
 
-Array = NDArray[np.float64]
 Checkpoint = Callable[[], None]
 """Called between stretches of work of some milliseconds; raises to stop it."""
 
-LANES = 128
-"""Rows of a batch that are worked through together."""
-_BLOCK_BYTES = 1 << 22
-"""About what a block's values, local derivatives and adjoints may take, so that they stay near."""
 _DIRECTIONS = 16
 """Directions, or seeds, carried through a tape in one sweep."""
 
 
-def _no_checkpoint() -> None:
+def no_checkpoint() -> None:
     pass
 
 
@@ -86,7 +81,7 @@ def gradient(
     *,
     outputs: Sequence[str] | None = None,
     seeds: Mapping[str, float] | None = None,
-    checkpoint: Checkpoint = _no_checkpoint,
+    checkpoint: Checkpoint = no_checkpoint,
 ) -> Gradient:
     """The value of every node and the derivative of the seeded sum of the outputs by every node.
 
@@ -175,7 +170,7 @@ def batch(
     gradient_of: Sequence[int] | NDArray[np.int64],
     outputs: Sequence[str] | None = None,
     seeds: Mapping[str, float] | None = None,
-    checkpoint: Checkpoint = _no_checkpoint,
+    checkpoint: Checkpoint = no_checkpoint,
     threads: int | None = None,
 ) -> Batch:
     """The gradient of every row of a batch: `inputs` holds numbers and arrays float64[rows] of one length.
@@ -196,28 +191,29 @@ def batch(
         tape.slots[np.asarray(value_of, np.int64)],
         tape.slots[np.asarray(gradient_of, np.int64)],
     )
-    work = _BlockWork(tape, base, {int(tape.slots[graph.position(node)]): column for node, column in columns.items()})
+    loads = {int(tape.slots[graph.position(node)]): column for node, column in columns.items()}
+    lanes = lanes_of(tape)
     seed_slots = tape.slots[positions]
     values, gradients = np.empty((len(value_slots), rows)), np.empty((len(gradient_slots), rows))
 
     def stretch(start: int, stop: int) -> tuple[NDArray[np.bool_], int | None]:
-        block = work.block()
+        block = Block(tape, base, lanes)
         bad_row = None
-        for first in range(start, stop, work.lanes):
+        for first in range(start, stop, lanes):
             checkpoint()
-            last = min(first + work.lanes, stop)
-            block.run(first, last, seed_slots, weights)
+            last = min(first + lanes, stop)
+            for slot, column in loads.items():
+                block.v[slot, : last - first] = column[first:last]
+            block.forward(last - first)
+            block.mark_kinks(last - first)
+            block.backward(seed_slots, weights, last - first)
             values[:, first:last] = block.v[value_slots, : last - first]
             gradients[:, first:last] = block.g[gradient_slots, : last - first]
             if bad_row is None and (lane := block.nonfinite(last - first)) is not None:
                 bad_row = first + lane
         return block.kinked, bad_row
 
-    threads = threads or os.cpu_count() or 1
-    # A thread is worth starting for about a millisecond of work; stretches are whole blocks.
-    share = max(-(-rows // threads), -(-(1 << 19) // max(tape.rows, 1)))
-    share = -(-share // work.lanes) * work.lanes
-    bounds = [(start, min(start + share, rows)) for start in range(0, rows, share)]
+    bounds = stretches(tape, rows, lanes, threads)
     if len(bounds) == 1:
         parts = [stretch(*bounds[0])]
     else:
@@ -246,58 +242,6 @@ def batch(
     )
 
 
-class _BlockWork:
-    """What all blocks of one batch share."""
-
-    def __init__(self, tape: Tape, base: Array, columns: Mapping[int, Array]) -> None:
-        self.tape, self.base, self.columns = tape, base, columns
-        fits = _BLOCK_BYTES // (32 * tape.size)
-        self.lanes = int(min(LANES, max(8, 1 << max(fits, 1).bit_length() - 1)))
-        self.leaves = np.concatenate(
-            [tape.slots[tape.inputs], tape.slots[tape.constants], np.arange(tape.rows, tape.size)]
-        )
-
-    def block(self) -> _Block:
-        return _Block(self)
-
-
-class _Block:
-    """The arrays for one thread's blocks, used again for each: v, g (S, lanes) and l (R, 2, lanes)."""
-
-    def __init__(self, work: _BlockWork) -> None:
-        self.work = work
-        tape, lanes = work.tape, work.lanes
-        self.v = np.zeros((tape.size, lanes))
-        self.v[work.leaves] = work.base[work.leaves, None]
-        self.l = np.zeros((tape.rows, 2, lanes))
-        self.g = np.empty((tape.size, lanes))
-        self.kinked = np.zeros(len(tape.kinked), bool)
-        self.marks = np.empty(lanes)
-        self.scratch = np.empty((2, tape.widest))
-
-    def run(self, first: int, last: int, seed_slots: NDArray[np.uint32], weights: Array) -> None:
-        """Values and adjoints of rows first to last of the batch."""
-        tape, lanes = self.work.tape, last - first
-        for slot, column in self.work.columns.items():
-            self.v[slot, :lanes] = column[first:last]
-        kernels.forward_block(tape.ops, tape.a, tape.b, self.v, self.l, lanes, self.scratch[0], self.scratch[1])
-        if len(self.kinked):
-            kernels.kinks_block(tape.ops, tape.a, tape.b, self.v, lanes, tape.kinked, self.kinked)
-        self.g[:] = 0.0
-        for slot, weight in zip(seed_slots, weights, strict=True):
-            self.g[slot] += weight
-        kernels.backward_block(tape.a, tape.b, self.l, self.g, lanes)
-        self.g[tape.slots[tape.constants]] = 0.0
-
-    def nonfinite(self, lanes: int) -> int | None:
-        """The first lane with a non-finite value or gradient, if any."""
-        bad = np.zeros(lanes, bool)
-        for block in (self.v, self.g):
-            kernels.nonfinite_lanes(block, self.work.tape.rows, lanes, self.marks)
-            bad |= np.isnan(self.marks[:lanes])
-        return int(bad.argmax()) if bad.any() else None
-
-
 def _swept(graph: Graph, inputs: Mapping[str, float] | None, checkpoint: Checkpoint) -> tuple[Tape, Array, Array]:
     """The tape with the values v (S,) and the local derivatives l (R, 2) at the inputs."""
     tape = graph.tape
@@ -311,7 +255,7 @@ def jvp(
     inputs: Mapping[str, float] | None = None,
     *,
     outputs: Sequence[str] | None = None,
-    checkpoint: Checkpoint = _no_checkpoint,
+    checkpoint: Checkpoint = no_checkpoint,
 ) -> tuple[Array, Array]:
     """The nodes' values float64[n] and the outputs' derivatives float64[o] along `tangents` of the inputs.
 
@@ -332,7 +276,7 @@ def jacobian(
     *,
     outputs: Sequence[str] | None = None,
     wrt: Sequence[str] | None = None,
-    checkpoint: Checkpoint = _no_checkpoint,
+    checkpoint: Checkpoint = no_checkpoint,
 ) -> tuple[Array, Array]:
     """The nodes' values float64[n] and d output / d input as float64[outputs, wrt].
 
@@ -399,7 +343,7 @@ def hvp(
     inputs: Mapping[str, float] | None = None,
     *,
     output: str | None = None,
-    checkpoint: Checkpoint = _no_checkpoint,
+    checkpoint: Checkpoint = no_checkpoint,
 ) -> tuple[Array, Array]:
     """The nodes' values float64[n] and the Hessian of one output times `vector`, float64[inputs in document order].
 
@@ -419,7 +363,7 @@ def hessian(
     *,
     output: str | None = None,
     wrt: Sequence[str] | None = None,
-    checkpoint: Checkpoint = _no_checkpoint,
+    checkpoint: Checkpoint = no_checkpoint,
 ) -> tuple[Array, Array]:
     """The nodes' values float64[n] and the matrix of second derivatives of one output, float64[wrt, wrt].
 

@@ -31,6 +31,7 @@ from engine.rules import (
 )
 
 __all__ = [
+    "add_lanes",
     "adjoints",
     "apply",
     "assemble",
@@ -289,6 +290,17 @@ def reach(a: Any, b: Any, marked: Any) -> None:
         if marked[i]:
             marked[a[i]] = True
             marked[b[i]] = True
+
+
+@compiled("void(float64[:, ::1], uint32[::1], int64, float64[::1])")
+def add_lanes(block: Any, slots: Any, lanes: int, totals: Any) -> None:
+    """Adds up the first lanes of each of some slots of a block, in order, onto totals."""
+    for k in range(slots.size):
+        slot = slots[k]
+        total = totals[k]
+        for j in range(lanes):
+            total += block[slot, j]
+        totals[k] = total
 
 
 @compiled("void(float64[:, ::1], int64, int64, float64[::1])")
