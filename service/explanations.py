@@ -17,6 +17,9 @@ from service.paging import MAX_PAGE_SIZE, Page, make_token, read_token
 from service.records import Run
 from service.runs import answer
 
+EXPLAINED_STEPS = 2000
+"""As many steps as an explanation brings along: more than any drawing has."""
+
 SORTS = ("id", "op", "value", "gradient", "abs_gradient")
 
 Numbers = NDArray[np.float64]
@@ -123,7 +126,7 @@ def explain(run: Run, graph: Graph) -> dict[str, Any]:
         "graph": graph.to_document(),
         "expression": graph.to_expression(),
         "run": answer(run, graph, Form.NODES),
-        "steps": {"count": len(steps), "items": [show_step(step) for step in steps.page(0, MAX_PAGE_SIZE)]},
+        "steps": {"count": len(steps), "items": [show_step(step) for step in steps.page(0, EXPLAINED_STEPS)]},
     }
 
 

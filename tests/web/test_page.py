@@ -143,6 +143,7 @@ def test_a_stored_run_is_found_again_under_its_link(visit: Visit, screenshot: Sc
     write(page, NEURON.replace("2.0", "2.25", 1))
     expect(data(page, "x1")).to_have_text("2.2500")
     page.get_by_role("tab", name="Save and share").click()
+    page.get_by_label("Name", exact=True).fill("my neuron")
     page.get_by_role("button", name="Save and get the link").click()
     link = page.get_by_role("tabpanel").get_by_role("link")
     expect(link).to_contain_text("/runs/")
@@ -159,7 +160,7 @@ def test_a_stored_run_is_found_again_under_its_link(visit: Visit, screenshot: Sc
     runs = visit("/runs")
     runs.get_by_role("searchbox", name="Search").fill(path.rsplit("/", 1)[1])
     expect(runs.get_by_role("row")).to_have_count(2)
-    runs.get_by_role("row").last.get_by_role("link").click()
+    runs.get_by_role("row").last.get_by_role("link", name="my neuron").click()
     expect(data(runs, "x1")).to_have_text("2.2500")
 
 

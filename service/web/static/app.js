@@ -216,7 +216,7 @@ class Page {
     const places = operandPlaces(steps.items, this.shown.positions, graph);
     this.shown.places = places;
     // Generated ids say nothing to people; what they stand for does.
-    const called = new Map(graph.nodes.filter(({ id, label }) => /^_\d+$/.test(id) && label?.length <= 28).map(({ id, label }) => [id, label]));
+    const called = new Map(graph.nodes.filter(({ id, label }) => /^_\d+$/.test(id) && label?.length <= 24).map(({ id, label }) => [id, label]));
     const at = position ?? (same ? (moving && this.player.position === 0 ? Infinity : this.player.position) : 0);
     this.player.load(steps.items, steps.count, at, called);
     const written = ({ id }) => this.source.inputPlace(id)?.[0] ?? 0;

@@ -55,7 +55,7 @@ export class Drawing {
     const world = s("g", { transform: `translate(${MARGIN} ${MARGIN})` }, marks, edges, shapes);
     this.svg = s("svg", { class: "graph", role: "presentation", focusable: "false" }, world);
     this.frame.replaceChildren(this.svg);
-    if (fresh || this.view === null) this.fit();
+    if (fresh || this.view === null) this.fit({ readable: true });
     else this.#apply();
   }
 
@@ -144,11 +144,12 @@ export class Drawing {
     this.#reveal(seen);
   }
 
-  fit() {
+  /** Shows all of it; or, for a beginning, no smaller than its numbers can be read. */
+  fit({ readable = false } = {}) {
     const { clientWidth, clientHeight } = this.frame;
     const [width, height] = this.size;
-    // Below this, numbers can no longer be read: then one looks at a part.
-    this.scale = Math.min(Math.max(Math.min(clientWidth / width, clientHeight / height), 0.6), 1.35);
+    const whole = Math.min(clientWidth / width, clientHeight / height, 1.35);
+    this.scale = readable ? Math.max(whole, 0.6) : whole;
     const fits = clientWidth / this.scale >= width;
     this.view = [fits ? (width - clientWidth / this.scale) / 2 : width - clientWidth / this.scale, (height - clientHeight / this.scale) / 2];
     this.#apply();

@@ -70,11 +70,13 @@ export class Editor {
       errors.length > 8 ? h("p", { class: "problem" }, `and ${errors.length - 8} more`) : "",
     );
     this.text.setAttribute("aria-invalid", String(errors.length > 0));
+    byId("drawing").classList.toggle("stale", errors.length > 0);
   }
 
   clear() {
     this.problems.replaceChildren();
     this.text.removeAttribute("aria-invalid");
+    byId("drawing").classList.remove("stale");
     this.mark([]);
   }
 

@@ -76,7 +76,7 @@ function dotOf(nodes) {
       if (typeof operand === "number") {
         lines.push(`n${operand} -> o${k} [id="e${k}_${place}"];`);
       } else {
-        lines.push(`l${k}_${place} [shape=plain, width=${inches(literalText(operand.literal).length * 8 + 4)}, height=0.3];`);
+        lines.push(`l${k}_${place} [width=${inches(literalText(operand.literal).length * 8 + 4)}, height=0.3];`);
         lines.push(`l${k}_${place} -> o${k} [id="e${k}_${place}"];`);
       }
     });

@@ -74,7 +74,10 @@ export function planePlot(values, grid, points, [x0, x1], [y0, y1], { side, labe
   values.forEach((value, k) => {
     context.globalAlpha = 0.15 + 0.6 * Math.min(Math.sqrt(Math.abs(value) / most), 1);
     context.fillStyle = colour(value > 0 ? "--positive" : "--negative");
-    context.fillRect((k % grid) * cell, side - cell - Math.floor(k / grid) * cell, cell + 0.6, cell + 0.6);
+    // On whole pixels, so that no seam shows between two of them.
+    const [left, right] = [k % grid, (k % grid) + 1].map((column) => Math.round(column * cell * ratio) / ratio);
+    const [top, bottom] = [grid - 1 - Math.floor(k / grid), grid - Math.floor(k / grid)].map((row) => Math.round(row * cell * ratio) / ratio);
+    context.fillRect(left, top, right - left, bottom - top);
   });
   context.globalAlpha = 1;
   for (const { x, y, positive } of points) {

@@ -11,9 +11,10 @@ export class Share {
     this.failed = failed;
     this.status = h("p", { role: "status", class: "hint" });
     const button = (text, act, primary = false) => h("button", { type: "button", class: primary ? "primary" : "quiet", onclick: act }, text);
+    this.name = h("input", { type: "text", id: "run-name", size: 18, maxlength: 200, autocomplete: "off" });
     panel.replaceChildren(
       h("p", {}, "A stored run keeps its numbers and has a link of its own, for tomorrow or for a friend."),
-      h("div", { class: "row" }, button("Save and get the link", () => this.save(), true), button("Copy as curl", () => this.copy("curl")),
+      h("div", { class: "row" }, h("label", { class: "inline", for: "run-name" }, "Name ", this.name), button("Save and get the link", () => this.save(), true), button("Copy as curl", () => this.copy("curl")),
         button("Copy as Python", () => this.copy("Python")), button("Copy as SVG", () => this.copy("SVG"))),
       this.status,
     );
@@ -22,7 +23,7 @@ export class Share {
   async save() {
     const { body, changed } = this.current();
     try {
-      const run = await post("/v1/runs", requestText(body, { ...changed, store: true }));
+      const run = await post("/v1/runs", requestText(named(body, this.name.value.trim()), { ...changed, store: true }));
       const link = `/runs/${run.id}`;
       history.pushState({}, "", link);
       dispatchEvent(new CustomEvent("chainrule:moved"));
@@ -49,6 +50,14 @@ export class Share {
       field.select();
     }
   }
+}
+
+/** The request with a name on its graph. */
+function named(body, name) {
+  if (name === "" || body.graph === undefined) return body;
+  // Written at the end: of two members with one name the last counts, and the document's numbers stay as they were typed.
+  const graph = `${body.graph.trimEnd().slice(0, -1)},"name":${JSON.stringify(name)}}`;
+  return { ...body, graph };
 }
 
 function curl(url, request) {

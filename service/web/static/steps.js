@@ -98,6 +98,11 @@ export class Player {
   #tell(step) {
     const sentence = byId("sentence");
     const formula = byId("formula");
+    if (step !== null && this.position === this.steps.length && this.total > this.steps.length) {
+      formula.replaceChildren();
+      sentence.textContent = `The page walks the first ${this.steps.length} steps; a stored run has all ${this.total} under /v1/runs/{id}/steps.`;
+      return;
+    }
     if (step === null) {
       formula.replaceChildren();
       sentence.textContent = this.steps.length
@@ -138,15 +143,21 @@ function seedLines(step) {
 /** The chain rule for one step, then with its numbers; `name` sets a node's id as it is called. */
 function chainLines(step, name) {
   const times = "\u2009×\u2009";
-  const fraction = h("span", { class: "fraction" }, h("span", {}, "∂", name(step.node)), h("span", {}, "∂", name(step.to)));
+  // A long sub-expression goes by its operation here, as in the sentence.
+  const short = (id) => (text(name(id)).length > 12 ? null : name(id));
+  const fraction = h("span", { class: "fraction" }, h("span", {}, "∂", short(step.node) ?? ["\u2009", step.op]), h("span", {}, "∂", name(step.to)));
   const lines = [line(grad(name(step.to)), "+=", grad(name(step.node)), times, fraction)];
   if (!/^-?[\d.]+$/.test(step.derivative)) lines.push(line("", "=", brief(step.upstream), times, bracketed(step.derivative, name)));
   lines.push(line("", "=", brief(step.upstream), times, brief(step.local)));
   lines.push(line("", "=", h("b", { class: step.contribution < 0 ? "minus" : "plus" }, brief(step.contribution))));
   if (step.before !== 0) {
-    lines.push(line(grad(name(step.to)), "=", brief(step.before), " + ", brief(step.contribution), " = ", h("b", {}, brief(step.gradient))));
+    lines.push(line(grad(name(step.to)), "=", brief(step.before), " + ", brief(step.contribution)), line("", "=", h("b", {}, brief(step.gradient))));
   }
   return lines;
+}
+
+function text(parts) {
+  return h("span", {}, parts).textContent;
 }
 
 function bracketed(derivative, name) {
