@@ -134,17 +134,16 @@ def value(name: str, point: Sequence[float]) -> mpf | None:
 
 def derivative(name: str, point: Sequence[float], places: tuple[int, ...]) -> mpf | None:
     """The partial derivative by the operands in `places` (one or two of them), or None where there is none."""
-    result, kinked = _derivative(name, tuple(point), places)
-    return None if kinked else result
+    return differentiate(VALUES[name], tuple(point), places)[0]
 
 
 def is_kink(name: str, point: Sequence[float], place: int) -> bool:
     """Whether the differences to both sides disagree, in a point inside the domain."""
-    return _derivative(name, tuple(point), (place,))[1]
+    return differentiate(VALUES[name], tuple(point), (place,))[1]
 
 
-def _derivative(name: str, point: Point, places: tuple[int, ...]) -> tuple[mpf | None, bool]:
-    """The derivative and whether it is one from one side only.
+def differentiate(function: Callable[..., mpf], point: Point, places: tuple[int, ...]) -> tuple[mpf | None, bool]:
+    """The partial derivative of a function of mpmath numbers, None where there is none, and whether for a kink.
 
     Differences over a shrinking step, at a precision that leaves the difference itself all the digits it needs.
     """
@@ -152,7 +151,7 @@ def _derivative(name: str, point: Point, places: tuple[int, ...]) -> tuple[mpf |
     for digits in DIGITS:
         with mp.workdps(digits):
             try:
-                result, noise, roughness = _difference(VALUES[name], point, places, digits)
+                result, noise, roughness = _difference(function, point, places, digits)
             except (ZeroDivisionError, ValueError):
                 return None, False
             sure = SURE * abs(result) + NOTHING

@@ -1,0 +1,186 @@
+"""The compiled loops: one answer to the bit, whichever loop computes it and however the rows are split up."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from numpy.typing import NDArray
+
+from engine import derivatives, generate, kernels, rules
+from engine.blocks import Block
+from engine.derivatives import batch, gradient
+from engine.graph import Graph
+from engine.operations import INPUT, OPCODES, Operation
+from tests.engine import reference
+from tests.engine.graphs import documents
+from tests.engine.subjects import SUBJECTS, single, subject_name
+
+
+def assert_same_bits(one: NDArray[np.float64], other: NDArray[np.float64]) -> None:
+    """Equal but for the payload of NaN; signs of zeros count."""
+    np.testing.assert_array_equal(one, other)
+    known = ~np.isnan(one)
+    np.testing.assert_array_equal(np.signbit(one[known]), np.signbit(other[known]))
+
+
+def test_the_generated_rules_are_those_of_the_table() -> None:
+    assert Path(rules.__file__).read_text() == generate.source(), "run python -m engine.generate"
+
+
+@pytest.mark.parametrize(("operation", "size"), SUBJECTS, ids=subject_name)
+def test_every_loop_gives_the_same_bits(operation: Operation, size: int) -> None:
+    """One row alone, in sweeps of rows and of groups, many as a batch, and as a value of its own."""
+    graph = single(operation.name, size)
+    points = [*reference.points(operation.name, size)[::3], (np.nan,) * size, (np.inf,) * size, (-np.inf,) * size]
+    columns = {f"x{place}": np.array(column) for place, column in enumerate(zip(*points, strict=True))}
+    nodes = range(size + 1)
+    many = batch(graph, columns, value_of=nodes, gradient_of=nodes)
+    kinked = set()
+    for row, point in enumerate(points):
+        one = gradient(graph, {f"x{place}": x for place, x in enumerate(point)})
+        assert_same_bits(many.values[:, row], one.values)
+        assert_same_bits(many.gradients[:, row], one.gradients)
+        assert_same_bits(one.values[size:], np.array([kernels.apply(OPCODES[operation.name], point)]))
+        kinked.update(one.nonsmooth)
+        base = derivatives.bind(graph, {f"x{place}": x for place, x in enumerate(point)})
+        assert_same_bits(graph.tape.to_nodes(by_rows(graph, base)[0]), one.values)
+        assert_same_bits(graph.tape.to_nodes(by_rows(graph, base)[1]), one.gradients)
+        assert_same_bits(graph.tape.to_nodes(by_groups(graph, base)[0]), one.values)
+        assert_same_bits(graph.tape.to_nodes(by_groups(graph, base)[1]), one.gradients)
+    assert set(many.nonsmooth) == kinked
+
+
+def by_rows(graph: Graph, base: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Values and adjoints by the plain loops."""
+    tape, v = graph.tape, base.copy()
+    l, scratch = np.empty((tape.rows, 2)), np.empty((2, tape.widest))
+    kernels.forward(tape.ops, tape.a, tape.b, v, l, 0, tape.rows, scratch[0], scratch[1])
+    return v, adjoints(graph, l)
+
+
+def by_groups(graph: Graph, base: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Values and adjoints by the loops over rows of one operation."""
+    tape, v = graph.tape, base.copy()
+    l, scratch = np.empty((tape.rows, 2)), np.empty((2, tape.widest))
+    rows, ops, starts = (
+        np.empty(tape.rows, np.uint32),
+        np.empty(tape.rows, np.uint8),
+        np.empty(tape.rows + 1, np.uint32),
+    )
+    groups = kernels.regroup(tape.ops, tape.a, tape.b, rows, ops, starts)
+    kernels.forward_groups(tape.ops, tape.a, tape.b, rows, ops, starts, v, l, 0, groups, scratch[0], scratch[1])
+    return v, adjoints(graph, l)
+
+
+def adjoints(graph: Graph, l: NDArray[np.float64]) -> NDArray[np.float64]:
+    g = np.zeros(graph.tape.size)
+    np.add.at(g, graph.tape.slots[graph.outputs], 1.0)
+    kernels.backward(graph.tape.a, graph.tape.b, l, g, 0, graph.tape.rows)
+    return g
+
+
+@given(documents())
+def test_rows_groups_and_blocks_agree_on_any_graph(document: dict[str, object]) -> None:
+    graph = Graph.from_document(document)
+    one = gradient(graph)
+    base = derivatives.bind(graph, {})
+    shown = graph.ops != OPCODES["constant"]
+    for v, g in (by_rows(graph, base), by_groups(graph, base)):
+        assert_same_bits(graph.tape.to_nodes(v), one.values)
+        assert_same_bits(graph.tape.to_nodes(g)[shown], one.gradients[shown])
+    block = Block(graph.tape, base, 3)
+    block.forward(3)
+    block.backward(graph.tape.slots[graph.outputs], np.ones(len(graph.outputs)), 3)
+    block.mark_kinks(3)
+    for lane in range(3):
+        assert_same_bits(graph.tape.to_nodes(block.v)[:, lane], one.values)
+        assert_same_bits(graph.tape.to_nodes(block.g)[shown, lane], one.gradients[shown])
+    assert graph.tape.positions_of(graph.tape.kinked[block.kinked]) == one.nonsmooth
+
+
+def wide_random(nodes: int, seed: int) -> Graph:
+    """A graph of mixed operations whose values stay moderate."""
+    chosen = np.random.default_rng(seed)
+    names = ["add", "mul", "sub", "tanh", "sigmoid", "sin", "max", "logsumexp", "hypot", "sum", "where", "relu"]
+    sizes = {"tanh": 1, "sigmoid": 1, "sin": 1, "relu": 1, "sum": 4, "where": 3, "logsumexp": 3}
+    rows = [{"id": f"x{k}", "op": "input", "data": float(chosen.normal())} for k in range(20)]
+    for k in range(nodes):
+        name = names[int(chosen.integers(len(names)))]
+        operands = chosen.integers(max(0, len(rows) - 400), len(rows), sizes.get(name, 2))
+        rows.append({"id": f"n{k}", "op": name, "inputs": [rows[int(m)]["id"] for m in operands]})
+        rows.append({"id": f"t{k}", "op": "tanh", "inputs": [f"n{k}"]})
+    return Graph.from_document({"nodes": rows, "outputs": [rows[-1]["id"], rows[-4]["id"]]})
+
+
+def test_the_second_run_regroups_and_gives_the_same_bits() -> None:
+    graph = wide_random(4000, 1)
+    first = gradient(graph)
+    for _ in range(3):
+        again = gradient(graph)
+        assert again.values.tobytes() == first.values.tobytes()
+        assert again.gradients.tobytes() == first.gradients.tobytes()
+
+
+def test_neither_threads_nor_blocks_change_the_bits() -> None:
+    graph = wide_random(600, 2)
+    chosen = np.random.default_rng(3)
+    rows = 1500
+    columns = {graph.ids[k]: chosen.normal(size=rows) for k in np.flatnonzero(graph.ops == INPUT)}
+    everything = range(len(graph))
+    answers = [
+        batch(graph, columns, value_of=everything, gradient_of=everything, threads=threads) for threads in (1, 2, 3)
+    ]
+    for answer in answers[1:]:
+        assert answer.values.tobytes() == answers[0].values.tobytes()
+        assert answer.gradients.tobytes() == answers[0].gradients.tobytes()
+        assert answer.nonsmooth == answers[0].nonsmooth
+    for row in (0, 127, 128, 777, rows - 1):
+        one = gradient(graph, {node: float(column[row]) for node, column in columns.items()})
+        assert_same_bits(answers[0].values[:, row], one.values)
+        assert_same_bits(answers[0].gradients[:, row], one.gradients)
+
+
+def test_kinks_of_a_batch_are_those_of_any_row() -> None:
+    graph = Graph.from_document({"expression": "a = relu(x)\nb = max(x, y)\nc = abs(y - 5)\na + b + c"})
+    x, y = np.array([1.0, 0.0, 2.0]), np.array([3.0, 4.0, 2.0])
+    found = batch(graph, {"x": x, "y": y}, value_of=[], gradient_of=[])
+    assert [graph.ids[k] for k in found.nonsmooth] == ["a", "b"]
+    assert found.nonfinite == (None, None)
+
+
+def test_the_first_row_that_is_not_finite_is_named() -> None:
+    graph = Graph.from_document({"expression": "a = log(x)\nb = a * 2\nsqrt(y) + b"})
+    x, y = np.full(300, 2.0), np.full(300, 2.0)
+    x[250], y[200], x[299] = 0.0, 0.0, -1.0
+    found = batch(graph, {"x": x, "y": y}, value_of=[], gradient_of=[])
+    assert found.row == 200
+    assert found.nonfinite == (None, graph.position("y"))
+
+
+def test_a_chain_of_a_million_nodes() -> None:
+    """2 and 1/2 by turns, a sine at the end: exact all the way, and no recursion anywhere."""
+    links = 1_000_000
+    nodes = links + 2
+    offsets = np.concatenate([[0], 2 * np.arange(links + 1), [2 * links + 1]]).astype(np.uint32)
+    operands = np.empty(2 * links + 1, np.int32)
+    operands[0:-1:2] = np.arange(links)
+    operands[1:-1:2] = -1 - np.arange(links)
+    operands[-1] = links
+    ops = np.full(nodes, OPCODES["mul"], np.uint8)
+    ops[0], ops[-1] = INPUT, OPCODES["sin"]
+    data, has_data = np.zeros(nodes), np.zeros(nodes, bool)
+    data[0], has_data[0] = 1.25, True
+    graph = Graph.assemble(
+        name=None, ids=None, labels={}, ops=ops, offsets=offsets, operands=operands,
+        literals=np.tile([2.0, 0.5], links // 2), data=data, has_data=has_data,
+        outputs=np.array([nodes - 1], np.int32),
+    )  # fmt: skip
+    found = gradient(graph)
+    assert found.values[-1] == math.sin(1.25)
+    assert found.gradients[0] == math.cos(1.25)
+    assert (found.gradients[:-1:2] == math.cos(1.25)).all()
+    assert (found.values[1:-1:2] == 2.5).all()
