@@ -23,6 +23,8 @@ TOLERANCE = 1e-6
 
 _STEPS = 14
 """Steps of each size, every one half of the one before."""
+POINTS = 4 * _STEPS + 1
+"""How often the graph is evaluated for each input."""
 _ORDERS = 7
 """How many powers of the step extrapolation removes at most."""
 _EPSILON = float(np.finfo(np.float64).eps)
@@ -77,7 +79,7 @@ def check(
     base = bind(graph, inputs or {})
     live = analytic.seeds != 0.0
     ends, weights = tape.slots[analytic.outputs[live]], analytic.seeds[live]
-    block = Block(tape, base, 4 * _STEPS + 1)
+    block = Block(tape, base, POINTS)
     on_kink = _above(graph, analytic.nonsmooth)
     found = []
     with np.errstate(all="ignore"):

@@ -63,12 +63,22 @@ def check_seeds(graph: Graph, seeds: Mapping[str, float], outputs: Sequence[str]
 
 def check_wrt(graph: Graph, wrt: Sequence[str] | None) -> list[FieldError]:
     """What to differentiate by are inputs, each named once."""
-    errors = check_nodes(graph, wrt or [], "wrt")
+    return check_inputs_named(graph, wrt or [], "wrt")
+
+
+def check_inputs_named(graph: Graph, nodes: Sequence[str], field: str) -> list[FieldError]:
+    """A list of ids names inputs, each once."""
+    errors = check_nodes(graph, nodes, field)
     return errors or [
-        FieldError("INVALID_VALUE", f"Derivatives are by inputs; {node!r} is none.", f"/wrt/{index}")
-        for index, node in enumerate(wrt or [])
+        FieldError("INVALID_VALUE", f"{quote(node)} is no input, and {field} are inputs.", f"/{field}/{index}")
+        for index, node in enumerate(nodes)
         if graph.ops[graph.position(node)] != INPUT
     ]
+
+
+def check_node(graph: Graph, node: str, field: str) -> list[FieldError]:
+    """An id names a node."""
+    return [] if find(graph, node) is not None else [_unknown(node, f"/{field}")]
 
 
 def check_by_input(graph: Graph, numbers: Mapping[str, float], field: str) -> list[FieldError]:
@@ -80,7 +90,7 @@ def check_by_input(graph: Graph, numbers: Mapping[str, float], field: str) -> li
             errors.append(_unknown(node, pointer(field, node)))
         elif graph.ops[position] != INPUT:
             errors.append(
-                FieldError("INVALID_VALUE", f"Only inputs have {field}; {node!r} is none.", pointer(field, node))
+                FieldError("INVALID_VALUE", f"Only inputs have {field}; {quote(node)} is none.", pointer(field, node))
             )
     return errors
 

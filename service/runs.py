@@ -156,7 +156,14 @@ def perform(request: RunRequest, graph: Graph, created_at: datetime, limits: Lim
     except Exception:
         _log.exception("a run of kind %s on graph %s broke", kind.name, graph.id)
         return _failed(run, request, "INTERNAL", "The computation broke; the service's log says why.")
-    return replace(run, finished_at=datetime.now(UTC), arrays=outcome.arrays, findings=outcome.findings)
+    return replace(
+        run,
+        state="failed" if outcome.error else "succeeded",
+        finished_at=datetime.now(UTC),
+        arrays=outcome.arrays,
+        findings=outcome.findings,
+        error=outcome.error,
+    )
 
 
 def _failed(run: Run, request: RunRequest, code: str, detail: str) -> Run:

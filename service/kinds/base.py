@@ -16,10 +16,14 @@ Options = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a computation found: arrays to store as blobs, and JSON to store beside them."""
+    """What a computation found: arrays to store as blobs, and JSON to store beside them.
+
+    `error` is set where it ended early, with what it had found by then.
+    """
 
     arrays: Arrays
     findings: Mapping[str, Any]
+    error: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,7 @@ class Kind:
     """One kind of run.
 
     `fields` names the request fields it takes besides those of every run (graph, graph_id, kind, store), and
-    `needs` those of them that it cannot do without.
+    `needs` those of them that it cannot do without; of `needs_one_of` exactly one is given.
     `check` returns what is wrong with well-typed options on that graph, or beyond the limits. `compute` may rely
     on the options being right; it hands the work's checkpoint on to the engine. `answer` returns the members of the
     answer between `finished_at` and `error`, in order.
@@ -40,4 +44,5 @@ class Kind:
     compute: Callable[[Graph, Options, Work], Outcome]
     answer: Callable[[Graph, Run, Form], dict[str, Any]]
     needs: frozenset[str] = frozenset()
+    needs_one_of: tuple[str, ...] = ()
     kept: Callable[[Options], Options] = lambda options: options

@@ -64,7 +64,7 @@ def compute(graph: Graph, options: Options, work: Work) -> Outcome:
 def answer(graph: Graph, run: Run, form: Form) -> dict[str, Any]:
     """Show the members that all kinds share."""
     inputs = run.options.get("inputs", {})
-    if run.state != "succeeded":
+    if not run.arrays:
         return {"inputs": inputs}
     values, gradients = run.arrays["values"], run.arrays["gradients"]
     outputs = run.findings["outputs"]
@@ -159,7 +159,7 @@ def with_gradient(
 
     def answer_all(graph: Graph, run: Run, form: Form) -> dict[str, Any]:
         members: Mapping[str, Any] = answer(graph, run, form)
-        return {**members, member or name: answer_more(graph, run)} if run.state == "succeeded" else dict(members)
+        return {**members, member or name: answer_more(graph, run)} if run.arrays else dict(members)
 
     return Kind(
         name=name,

@@ -1,5 +1,6 @@
 """Fields for what marshmallow has no strict field for; each finds all that is wrong in one pass."""
 
+import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -47,15 +48,50 @@ class Numbers(fields.Field[dict[str, float]]):
         return numbers  # type: ignore[return-value]  # no None is left
 
 
+class WholeNumber(fields.Field[int]):
+    """A JSON integer within bounds."""
+
+    def __init__(self, *, least: int, most: int = 2**63 - 1, **options: Any) -> None:
+        super().__init__(**options)
+        self._least, self._most = least, most
+        self.metadata = {"type": "integer", "minimum": least, **self.metadata}
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **_: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value):
+            raise ValidationError([Mistake("NOT_A_NUMBER", "Not a whole number.")])
+        if not self._least <= value <= self._most:
+            raise ValidationError(f"Not a whole number from {self._least}.")
+        return int(value)
+
+
+class FiniteNumber(Number):
+    """A float64 within bounds, never infinite or NaN."""
+
+    def __init__(self, *, least: float = 0.0, below: float | None = None, **options: Any) -> None:
+        super().__init__(**options)
+        self._least, self._below = least, below
+        bounds = {"minimum": least} | ({} if below is None else {"exclusiveMaximum": below})
+        self.metadata = {**self.metadata, "type": "number", **bounds}
+        del self.metadata["anyOf"]
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **_: Any) -> float:
+        number = super()._deserialize(value, attr, data)
+        if not self._least <= number < (math.inf if self._below is None else self._below):
+            most = "" if self._below is None else f" and below {self._below:g}"
+            raise ValidationError(f"Not a number from {self._least:g}{most}.")
+        return number
+
+
 class Bindings(fields.Field[dict[str, "float | NDArray[np.float64]"]]):
     """A mapping from node ids to float64, or to arrays of them: the rows of a batch."""
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, *, rows_only: bool = False, **options: Any) -> None:
         super().__init__(**options)
+        self._rows_only = rows_only
         rows = {"type": "array", "items": NUMBER, "minItems": 1}
         self.metadata = {
             "type": "object",
-            "additionalProperties": {"anyOf": [*NUMBER["anyOf"], rows]},
+            "additionalProperties": rows if rows_only else {"anyOf": [*NUMBER["anyOf"], rows]},
             **self.metadata,
         }
 
@@ -67,6 +103,8 @@ class Bindings(fields.Field[dict[str, "float | NDArray[np.float64]"]]):
         for name, each in value.items():
             if isinstance(each, list):
                 bound[name], wrong[name] = _rows(each)
+            elif self._rows_only:
+                wrong[name] = ["Not an array: data has rows."]
             else:
                 bound[name] = read_number(each)
                 wrong[name] = None if bound[name] is not None else [Mistake(*number_problem(each))]

@@ -1,24 +1,29 @@
 """Run requests, runs, and the list of runs."""
 
+import dataclasses
 from typing import Any
 
-from marshmallow import Schema, ValidationError, fields, validate
+from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
+from engine.optimizers import Optimizer
 from service.errors import FieldError
 from service.forms import Form
 from service.kinds import KINDS
 from service.kinds.batch import REDUCTIONS
+from service.kinds.descent import OPTIMIZERS
 from service.runs import RunRequest
-from service.schemas.errors import body_errors
+from service.schemas.errors import Mistake, body_errors
 from service.schemas.fields import (
     NODE_ID,
     NUMBER,
     Bindings,
+    FiniteNumber,
     Ids,
     Numbers,
     Selection,
     StrictBoolean,
     Timestamp,
+    WholeNumber,
 )
 from service.schemas.graphs import GraphDocumentSchema
 from service.schemas.paging import PageQuerySchema
@@ -30,6 +35,38 @@ _ROWS = {"type": "array", "items": NUMBER}
 _NUMBERS_OR_ROWS_BY_ID = {"type": "object", "additionalProperties": {"anyOf": [*NUMBER["anyOf"], _ROWS]}}
 _COLUMN = {"type": "array", "items": {"anyOf": [*NUMBER["anyOf"], {"type": "null"}, _ROWS]}}
 _NODE_ID_OR_NULL = {"anyOf": [NODE_ID, {"type": "null"}]}
+
+
+class OptimizerSchema(Schema):
+    """How a descent takes a step: sgd takes momentum, adam takes beta1, beta2 and epsilon."""
+
+    name = fields.String(required=True, validate=validate.OneOf(list(OPTIMIZERS), error="Choose from {choices}."))
+    learning_rate = FiniteNumber(required=True)
+    weight_decay = FiniteNumber(metadata={"default": 0.0})
+    momentum = FiniteNumber(metadata={"default": 0.0})
+    beta1 = FiniteNumber(below=1.0, metadata={"default": 0.9})
+    beta2 = FiniteNumber(below=1.0, metadata={"default": 0.999})
+    epsilon = FiniteNumber(metadata={"default": 1e-8})
+    schedule = fields.String(
+        validate=validate.OneOf(["constant", "linear", "cosine"], error="Choose from {choices}."),
+        metadata={"description": "How the learning rate goes from its value to end_factor times it."},
+    )
+    end_factor = FiniteNumber(metadata={"default": 0.0})
+
+    @validates_schema
+    def _only_what_it_has(self, data: dict[str, Any], **_: Any) -> None:
+        # A name that is none is reported itself.
+        known = {each.name for each in dataclasses.fields(OPTIMIZERS.get(data.get("name", ""), Optimizer))}
+        if "name" in data and (unknown := data.keys() - known - {"name"}):
+            mistake = Mistake("UNKNOWN_FIELD", f"The optimizer {data['name']} has no such setting.")
+            raise ValidationError({name: [mistake] for name in sorted(unknown)})
+
+
+class EarlyStopSchema(Schema):
+    """When a descent ends before its last step."""
+
+    patience = WholeNumber(least=1, required=True, metadata={"description": "Steps in a row that bettered nothing."})
+    min_improvement = FiniteNumber(metadata={"description": "What counts as better.", "default": 0.0})
 
 
 class RunRequestSchema(Schema):
@@ -75,9 +112,28 @@ class RunRequestSchema(Schema):
     )
     wrt = Ids(
         validate=validate.Length(min=1, error="At least one input is needed."),
-        metadata={"description": "Inputs to differentiate by; all of them unless given (jacobian, hessian)."},
+        metadata={"description": "Inputs to differentiate by; all of them unless given (jacobian, hessian, check)."},
     )
     tangents = Numbers(metadata={"description": "How the inputs move; 0 where not given (jvp)."})
+    minimize = fields.String(metadata={"description": "The node that is to fall (descent; or maximize)."})
+    maximize = fields.String(metadata={"description": "The node that is to rise (descent; or minimize)."})
+    parameters = Ids(
+        validate=validate.Length(min=1, error="At least one input is needed."),
+        metadata={"description": "The inputs to move (descent).", "minItems": 1},
+    )
+    optimizer = fields.Nested(OptimizerSchema)
+    steps = WholeNumber(least=1, metadata={"description": "How often to move them (descent)."})
+    data = Bindings(
+        rows_only=True,
+        metadata={"description": "Rows for inputs: the objective is the mean over them (descent)."},
+    )
+    batch_size = WholeNumber(
+        least=1, metadata={"description": "Rows that a step looks at; all of them unless given (descent)."}
+    )
+    seed = WholeNumber(
+        least=0, metadata={"description": "Where the order of the rows comes from (descent).", "default": 0}
+    )
+    early_stop = fields.Nested(EarlyStopSchema)
     vector = Numbers(metadata={"description": "What the Hessian is applied to; 0 where not given (hvp)."})
 
     def load(self, data: Any, **_: Any) -> RunRequest:
@@ -93,7 +149,7 @@ class RunRequestSchema(Schema):
         except ValidationError as error:
             options = dict(error.valid_data or {})
             errors = body_errors(error)
-        errors += _graph_errors(data)
+        errors += _one_of(data, ("graph", "graph_id"), "A graph is needed, or the graph_id of a stored one.")
         kind = options.pop("kind", None)
         graph, graph_id = options.pop("graph", None), options.pop("graph_id", None)
         store = options.pop("store", True)
@@ -108,17 +164,18 @@ class RunRequestSchema(Schema):
                 for name in sorted(KINDS[kind].needs)
                 if name not in data
             ]
+            if names := KINDS[kind].needs_one_of:
+                errors += _one_of(data, names, f"Runs of kind {kind} need {' or '.join(names)}.")
         return RunRequest(kind, graph, graph_id, store, options, tuple(errors))
 
 
-def _graph_errors(data: dict[str, Any]) -> list[FieldError]:
-    given = [name for name in data if name in ("graph", "graph_id")]
+def _one_of(data: dict[str, Any], names: tuple[str, ...], missing: str) -> list[FieldError]:
+    """Exactly one of the names is given; the second of two is one too many."""
+    given = [name for name in data if name in names]
     if not given:
-        return [FieldError("MISSING_FIELD", "A graph is needed, or the graph_id of a stored one.", "/graph")]
-    if len(given) == 2:
-        first, second = given
-        return [FieldError("INVALID_VALUE", f"Not both: {first} is there already.", f"/{second}")]
-    return []
+        return [FieldError("MISSING_FIELD", missing, f"/{names[0]}")]
+    first, *others = given
+    return [FieldError("INVALID_VALUE", f"Not both: {first} is there already.", f"/{name}") for name in others]
 
 
 class FormQuerySchema(Schema):
@@ -154,6 +211,40 @@ class NonfiniteSchema(Schema):
 
 _MATRIX = {"type": "array", "items": {"type": "array", "items": NUMBER}}
 _IDS = {"type": "array", "items": NODE_ID}
+
+
+class CheckedSchema(Schema):
+    """An input's derivative and its numerical counterpart."""
+
+    analytic = fields.Raw(required=True, metadata=NUMBER)
+    numeric = fields.Raw(required=True, metadata=NUMBER)
+    relative_error = fields.Raw(required=True, metadata=NUMBER)
+    error_estimate = fields.Raw(
+        required=True, metadata=NUMBER | {"description": "How far `numeric` may be off, in its own unit."}
+    )
+    kinked = fields.Boolean(
+        required=True, metadata={"description": "The derivatives to the two sides differ: nothing to compare with."}
+    )
+    passed = fields.Boolean(required=True)
+
+
+class CheckSchema(Schema):
+    """The gradient compared with an independent numerical one."""
+
+    passed = fields.Boolean(required=True)
+    nodes = fields.Dict(keys=fields.String(), values=fields.Nested(CheckedSchema), required=True)
+
+
+class HistorySchema(Schema):
+    """What each step of a descent saw before its update."""
+
+    step = fields.List(fields.Integer(), required=True)
+    objective = fields.Raw(required=True, metadata=_ROWS)
+    stopped = fields.String(
+        required=True,
+        validate=validate.OneOf(["steps", "patience", "nonfinite"]),
+        metadata={"description": "Why it ended: all steps taken, no more improvement, or a number that is none."},
+    )
 
 
 class JacobianSchema(Schema):
@@ -221,6 +312,8 @@ class RunSchema(RunSummarySchema):
     jacobian = fields.Nested(JacobianSchema)
     tangents = fields.Raw(metadata=_NUMBERS_BY_ID | {"description": "Each output's derivative along the tangents."})
     hessian = fields.Nested(HessianSchema)
+    check = fields.Nested(CheckSchema)
+    history = fields.Nested(HistorySchema)
     hvp = fields.Raw(metadata=_NUMBERS_BY_ID | {"description": "The Hessian times the vector, by input."})
 
 

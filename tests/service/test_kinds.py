@@ -145,3 +145,115 @@ def test_a_computation_beyond_the_limits_is_refused(database_url: str, database:
     wide = {"expression": "y = a*b*c", "data": {"a": 1, "b": 2, "c": 3}}
     assert problems(client, graph=wide, kind="hessian") == {("/wrt", "LIMIT_EXCEEDED")}
     app.extensions["chainrule"].database.close()
+
+
+LECTURE = {"expression": "e = a*b\nd = e + c\nL = d*f", "data": {"a": 2, "b": -3, "c": 10, "f": -2}}
+NUDGE = {
+    "kind": "descent",
+    "graph": LECTURE,
+    "maximize": "L",
+    "parameters": ["a", "b", "c", "f"],
+    "optimizer": {"name": "sgd", "learning_rate": 0.01},
+    "steps": 1,
+}
+
+
+def test_one_step_along_the_gradient_makes_the_output_rise(client: FlaskClient) -> None:
+    answer = run(client, **NUDGE)
+    assert answer["outputs"] == {"L": pytest.approx(-7.286496, rel=1e-12)}
+    assert answer["inputs"] == pytest.approx({"a": 2.06, "b": -3.04, "c": 9.98, "f": -1.96}, rel=1e-12)
+    assert answer["history"] == {"step": [0], "objective": [-8.0], "stopped": "steps"}
+    assert answer["gradients"]["f"] == answer["values"]["d"]
+
+
+def test_descent_over_rows_of_data_is_repeatable(client: FlaskClient) -> None:
+    request = {
+        "kind": "descent",
+        "graph": {"expression": "loss = (w*x + b - y)**2", "data": {"w": 0, "b": 0}},
+        "minimize": "loss",
+        "parameters": ["w", "b"],
+        "optimizer": {"name": "adam", "learning_rate": 0.1, "schedule": "cosine"},
+        "steps": 400,
+        "data": {"x": [0, 1, 2, 3], "y": [1, 3, 5, 7]},
+        "batch_size": 2,
+        "seed": 7,
+    }
+    answer = run(client, **request)
+    assert answer["inputs"] == pytest.approx({"w": 2.0, "b": 1.0}, abs=5e-3)
+    assert len(answer["history"]["objective"]) == 400
+    assert set(answer["gradients"]) == {"w", "b"}
+    again = run(client, **request)
+    assert again["history"] == answer["history"]
+    assert again["outputs"] == answer["outputs"]
+
+
+def test_a_descent_that_leaves_the_numbers_fails_and_keeps_its_history(client: FlaskClient) -> None:
+    answer = run(
+        client,
+        kind="descent",
+        graph={"expression": "y = x**4", "data": {"x": 10.0}},
+        minimize="y",
+        parameters=["x"],
+        optimizer={"name": "sgd", "learning_rate": 1.0},
+        steps=100,
+    )
+    assert answer["state"] == "failed"
+    last = answer["history"]["step"][-1]
+    assert answer["error"] == {
+        "code": "NONFINITE_OBJECTIVE",
+        "detail": f"The objective or its gradient was not finite in step {last}.",
+    }
+    assert answer["history"]["objective"][0] == 10000.0
+
+
+def test_a_check_compares_with_numbers_that_know_no_rule(client: FlaskClient) -> None:
+    answer = run(client, kind="check", graph={"expression": "y = tanh(x) * relu(z)", "data": {"x": 0.5, "z": 0.0}})
+    assert answer["check"]["passed"] is True
+    x, z = answer["check"]["nodes"]["x"], answer["check"]["nodes"]["z"]
+    assert x["analytic"] == 0.0 and x["passed"] and not x["kinked"]
+    assert z["kinked"] and z["passed"]
+    assert z["analytic"] == answer["gradients"]["z"] == 0.0
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"minimize": "L"}, {("/minimize", "INVALID_VALUE")}),
+        ({"maximize": None}, {("/maximize", "INVALID_VALUE")}),
+        ({"maximize": "nope"}, {("/maximize", "UNKNOWN_NODE")}),
+        ({"parameters": ["e"]}, {("/parameters/0", "INVALID_VALUE")}),
+        ({"parameters": []}, {("/parameters", "INVALID_VALUE")}),
+        ({"steps": 0}, {("/steps", "INVALID_VALUE")}),
+        ({"steps": "5"}, {("/steps", "NOT_A_NUMBER")}),
+        ({"steps": 1.5}, {("/steps", "NOT_A_NUMBER")}),
+        ({"steps": True}, {("/steps", "NOT_A_NUMBER")}),
+        ({"steps": 10**9}, {("/steps", "LIMIT_EXCEEDED")}),
+        ({"optimizer": {}}, {("/optimizer/learning_rate", "MISSING_FIELD"), ("/optimizer/name", "MISSING_FIELD")}),
+        ({"optimizer": {"name": "lbfgs", "learning_rate": 1}}, {("/optimizer/name", "INVALID_VALUE")}),
+        ({"optimizer": {"name": "sgd", "learning_rate": "NaN"}}, {("/optimizer/learning_rate", "INVALID_VALUE")}),
+        (
+            {"optimizer": {"name": "adam", "learning_rate": 1, "momentum": 0.9}},
+            {("/optimizer/momentum", "UNKNOWN_FIELD")},
+        ),
+        (
+            {"optimizer": {"name": "adam", "learning_rate": 1, "beta1": 1}},
+            {("/optimizer/beta1", "INVALID_VALUE")},
+        ),
+        ({"data": {"a": [1, 2]}}, {("/data/a", "INVALID_VALUE")}),
+        ({"data": {"a": 1}}, {("/data/a", "INVALID_VALUE")}),
+        ({"batch_size": 1}, {("/batch_size", "INVALID_VALUE")}),
+        ({"seeds": {"L": 1}}, {("/seeds", "UNKNOWN_FIELD")}),
+        ({"early_stop": {}}, {("/early_stop/patience", "MISSING_FIELD")}),
+    ],
+)
+def test_what_is_wrong_with_a_descent_is_said_where_it_is(
+    client: FlaskClient, change: dict[str, Any], expected: set[tuple[str, str]]
+) -> None:
+    assert problems(client, **{**NUDGE, **change}) == expected
+
+
+def test_a_descent_needs_an_objective(client: FlaskClient) -> None:
+    request = {name: value for name, value in NUDGE.items() if name != "maximize"}
+    assert problems(client, **request) == {("/minimize", "MISSING_FIELD")}
+    del request["steps"]
+    assert problems(client, **request) == {("/minimize", "MISSING_FIELD"), ("/steps", "MISSING_FIELD")}
