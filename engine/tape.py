@@ -138,6 +138,7 @@ class Tape:
             v = base.copy()
             return v, self.backward(self.forward(v, checkpoint), seed_slots, seeds, checkpoint)
         checkpoint()
+        checkpoint()
         work = np.empty(self._work_size)
         kernels.sweep(self._code, base, work, seed_slots, seeds)
         return work[:size], work[size : 2 * size]
