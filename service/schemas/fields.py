@@ -31,6 +31,22 @@ class Number(fields.Field[float]):
         return number
 
 
+class Operand(fields.Field[str | float]):
+    """An input of a node: another node's id, or a number as an anonymous constant."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.metadata = {"anyOf": [NODE_ID, {"type": "number"}], **self.metadata}
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **_: Any) -> str | float:
+        if isinstance(value, str) and 1 <= len(value) <= MAX_ID_LENGTH:
+            return value
+        number = None if isinstance(value, str) else read_number(value)
+        if number is None:
+            raise ValidationError("Not a node id or a number.")
+        return number
+
+
 class Numbers(fields.Field[dict[str, float]]):
     """A mapping from node ids to float64."""
 

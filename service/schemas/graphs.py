@@ -8,9 +8,9 @@ from typing import Any
 from marshmallow import Schema, fields, validate
 
 from engine.forms import MAX_ID_LENGTH
-from service.schemas.fields import NODE_ID, NUMBER, Ids, Number, Numbers
+from engine.operations import NAMES, OPCODES
+from service.schemas.fields import NODE_ID, NUMBER, Ids, Number, Numbers, Operand
 
-_OPERAND = {"anyOf": [NODE_ID, {"type": "number"}]}
 _POSITION = {"type": "integer", "minimum": 0}
 _CONSTANT = {
     "type": "object",
@@ -24,9 +24,13 @@ class NodeSchema(Schema):
     """One node: a leaf (`input`, `constant`) or an operation on other nodes."""
 
     id = fields.String(required=True, validate=validate.Length(1, MAX_ID_LENGTH))
-    op = fields.String(required=True, metadata={"description": "See /v1/operations; aliases are taken too."})
+    op = fields.String(
+        required=True,
+        validate=validate.OneOf(sorted({*NAMES, *OPCODES})),
+        metadata={"description": "A leaf, or an operation of /v1/operations by its name or an alias."},
+    )
     inputs = fields.List(
-        fields.Raw(metadata=_OPERAND),
+        Operand(),
         metadata={"description": "Ids in order, possibly repeated; a number is an anonymous constant."},
     )
     data = Number(metadata={"description": "An input's default, a constant's value."})
