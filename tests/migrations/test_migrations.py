@@ -94,7 +94,7 @@ def test_eight_processes_upgrade_at_once(database: Database, database_url: str) 
     processes = [
         subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) for _ in range(8)
     ]
-    outputs = [process.communicate(timeout=60)[0].decode() for process in processes]
+    outputs = [process.communicate(timeout=180)[0].decode() for process in processes]
     assert [process.returncode for process in processes] == [0] * 8, outputs
     assert schema.state(database) is SchemaState.CURRENT
 

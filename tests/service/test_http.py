@@ -21,7 +21,7 @@ def client(validating_client: FlaskClient) -> FlaskClient:
 
 
 def test_an_unknown_path_is_a_problem(client: FlaskClient) -> None:
-    for path in ("/nowhere", "/v1/", "/v1/runs/", "//v1/runs", "/v1//runs", "/v1/graphs/a/b", "/%00", "/v1/runs/%ff"):
+    for path in ("/nowhere", "/v1/", "/v1/runs/", "/v1//runs", "/v1/graphs/a/b", "/%00", "/v1/runs/%ff"):
         problem(client.get(path), 404, "NOT_FOUND")
 
 
@@ -185,9 +185,9 @@ def test_a_crash_is_a_problem_that_keeps_its_reasons_to_the_log(
     assert "a secret" in caplog.text
 
 
-def test_every_answer_is_json_or_a_problem(client: FlaskClient) -> None:
+def test_every_answer_of_the_api_is_json_or_a_problem(client: FlaskClient) -> None:
     requests: list[tuple[str, str, dict[str, Any]]] = [
-        ("GET", "/", {}),
+        ("GET", "/v1/nowhere", {}),
         ("GET", "/v1", {}),
         ("GET", "/readyz", {}),
         ("TRACE", "/v1/runs", {}),
