@@ -138,7 +138,6 @@ class Tape:
             v = base.copy()
             return v, self.backward(self.forward(v, checkpoint), seed_slots, seeds, checkpoint)
         checkpoint()
-        checkpoint()
         work = np.empty(self._work_size)
         kernels.sweep(self._code, base, work, seed_slots, seeds)
         return work[:size], work[size : 2 * size]
