@@ -33,6 +33,8 @@ def agrees(answer: Any, expected: Any) -> bool:
         return isinstance(answer, dict) and all(
             name in answer and agrees(answer[name], expected[name]) for name in expected
         )
+    if isinstance(expected, list):
+        return isinstance(answer, list) and len(answer) == len(expected) and all(map(agrees, answer, expected))
     if isinstance(expected, float):
         return bool(answer == pytest.approx(expected, rel=1e-12, abs=1e-300))
     return bool(answer == expected)
