@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -61,13 +62,11 @@ def visit(browser: Browser, page_server: Server) -> Iterator[Visit]:
     contexts: list[BrowserContext] = []
     outside: list[str] = []
     mistakes: list[str] = []
-    host = urlsplit(page_server.url).netloc
 
-    def open_page(path: str = "/", **options: object) -> Page:
-        context = browser.new_context(
-            base_url=page_server.url,
-            **{"viewport": {"width": 1360, "height": 900}, **options},  # type: ignore[arg-type]
-        )
+    def open_page(path: str = "/", **options: Any) -> Page:
+        options = {"base_url": page_server.url, "viewport": {"width": 1360, "height": 900}, **options}
+        host = urlsplit(options["base_url"]).netloc
+        context = browser.new_context(**options)
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(15_000)

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.conftest import Server
+from tests.conftest import ROOT, Server, StartServer
 from tests.web.conftest import Visit
 
 Screenshot = Callable[[Page, str], None]
@@ -337,37 +339,41 @@ def test_copies_can_be_run_elsewhere(visit: Visit, page_server: Server) -> None:
     assert "0.8814" in [text.text for text in picture.iter("{http://www.w3.org/2000/svg}text")]
 
 
-def test_a_key_is_asked_for_where_one_is_needed(visit: Visit) -> None:
-    page = visit("/operations")
-
-    def guard(route: Any) -> None:
-        if route.request.headers.get("authorization") == "Bearer right":
-            route.continue_()
-        else:
-            refusal = {"detail": "No key.", "code": "UNAUTHENTICATED"}
-            route.fulfill(status=401, content_type="application/problem+json", body=json.dumps(refusal))
-
-    page.route("**/v1/**", guard)
-    page.goto("/")
+def test_a_key_is_asked_for_where_one_is_needed(
+    visit: Visit, server: StartServer, sqlite_database_url: str, tmp_path: Path
+) -> None:
+    keyed = {"CHAINRULE_AUTH": "keys", "CHAINRULE_DATABASE_URL": sqlite_database_url}
+    url = server(**keyed).url
+    create = [sys.executable, "-m", "service", "keys", "create", "reader"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), **keyed}
+    key = subprocess.run(create, env=environment, cwd=tmp_path, capture_output=True, check=True, text=True, timeout=60)
+    page = visit(base_url=url)
     page.get_by_label("Key", exact=True).fill("wrong")
     page.get_by_role("button", name="Use it").click()
     expect(page.get_by_text("That key was not accepted.")).to_be_visible()
-    page.get_by_label("Key", exact=True).fill("right")
+    page.get_by_label("Key", exact=True).fill(key.stdout.split()[-1])
     page.get_by_role("button", name="Use it").click()
     expect(data(page, "o")).to_have_text("0.7071")
 
 
 @pytest.mark.parametrize(
-    "example", ["The neuron", "L = (a*b + c)*f", "A shared node", "A network on two moons", "Black–Scholes"]
+    ("example", "output"),
+    [
+        ("The neuron", "o"),
+        ("L = (a*b + c)*f", "L"),
+        ("A shared node", "f"),
+        ("A network on two moons", "loss"),
+        ("Black–Scholes", "call"),
+    ],
 )
-def test_every_example_is_drawn(visit: Visit, screenshot: Screenshot, example: str) -> None:
+def test_every_example_is_drawn(visit: Visit, screenshot: Screenshot, example: str, output: str) -> None:
     page = visit()
     page.get_by_label("Example").select_option(example)
-    expect(page.get_by_label("Expression or JSON")).not_to_have_value("")
+    expect(page.locator("#drawing g.box.output text.label")).to_have_text(output)
     page.get_by_role("button", name="To the last gradient").click()
+    expect(grad(page, output)).to_have_text("1.0000")
     expect(page.get_by_role("button", name="Next step")).to_be_disabled()
     expect(page.locator("#problems")).to_be_empty()
-    expect(page.locator("#drawing g.box").first).to_be_visible()
     screenshot(page, re.sub(r"\W+", "-", example.lower()).strip("-"))
 
 

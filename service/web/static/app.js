@@ -7,7 +7,7 @@ import { byId, h, latest, settled } from "./dom.js";
 import { Drawing } from "./drawing.js";
 import { Editor } from "./editor.js";
 import { EXAMPLES } from "./examples.js";
-import { MOST_NODES, layOut, structureOf, warmUp } from "./layout.js";
+import { FONTS, MOST_NODES, layOut, structureOf, warmUp } from "./layout.js";
 import { Leaves } from "./leaves.js";
 import { NodeTable } from "./nodes.js";
 import { fromWire, toWire } from "./numbers.js";
@@ -116,9 +116,12 @@ class Page {
       showResult(byId("result"), run);
       const single = Object.values(run.inputs).every((value) => !Array.isArray(value));
       const request = { graph_id: run.graph_id, ...(single ? { inputs: run.inputs } : {}), ...(run.kind === "gradient" && single ? { seeds: run.seeds } : {}) };
+      const { id: _, created_at: __, ...written } = graph;
+      this.editor.load(JSON.stringify(written, null, 2), { keep: false });
+      this.source = read(this.editor.value);
       const explained = await post("/v1/explain", request);
-      const { id: _, created_at: __, ...document_ } = graph;
-      this.editor.load(readable(explained, run) ?? JSON.stringify(document_, null, 2), { keep: false });
+      const expression = readable(explained, run);
+      if (expression !== null) this.editor.load(expression, { keep: false });
       this.source = read(this.editor.value);
       this.bindings = this.source.form === "json" && single ? run.inputs : {};
       await this.show(explained, { position: Infinity });
@@ -192,8 +195,9 @@ class Page {
     return { inputs: { ...(this.source.body.inputs ? JSON.parse(this.source.body.inputs) : {}), ...this.bindings } };
   }
 
-  /** What the panels work with. */
+  /** What the panels work with; null while nothing is shown, or what is written cannot be read. */
   current() {
+    if (!this.shown || !this.source?.body) return null;
     const inputs = Object.fromEntries(this.shown.graph.nodes.map((node, k) => [node, k]).filter(([node]) => node.op === "input").map(([node, k]) => [node.id, toWire(this.shown.values[k])]));
     const written = this.source.body.data ? JSON.parse(this.source.body.data) : this.example?.data;
     const data = written && Object.keys(written).every((name) => name in inputs) ? written : null;
@@ -238,7 +242,9 @@ class Page {
       this.#drawingNote(`${graph.nodes.length} nodes are too many for a drawing. Every node is in the table below.`);
       return;
     }
-    const nodes = structureOf(graph, await this.signs);
+    // Boxes are measured in the page's own typeface, so it has to be there.
+    const [signs] = await Promise.all([this.signs, ...FONTS.map((font) => document.fonts.load(font))]);
+    const nodes = structureOf(graph, signs);
     frame.setAttribute("aria-busy", "true");
     try {
       this.drawing.render(nodes, await layOut(nodes));

@@ -21,7 +21,9 @@ export class Check {
   }
 
   async run() {
-    const { body, inputs } = this.current();
+    const state = this.current();
+    if (!state) return;
+    const { body, inputs } = state;
     try {
       const { check } = await post("/v1/runs", requestText(body, { kind: "check", store: false, inputs, select: null }));
       this.show(check);
@@ -31,14 +33,14 @@ export class Check {
   }
 
   show(check) {
-    const rows = Object.entries(check.nodes).map(([node, { analytic, numeric, relative_error: error, passed }]) => {
+    const rows = Object.entries(check.nodes).map(([node, { analytic, numeric, relative_error: error, passed, kinked }]) => {
       const number = (value) => h("td", { class: "numeric", title: exact(fromWire(value)) }, decimals(fromWire(value)));
-      const size = error === null || error === undefined ? "–" : typeof error === "number" ? error.toExponential(1).replaceAll("-", "\u2212") : String(error);
+      const size = typeof error === "number" ? error.toExponential(1).replaceAll("-", "\u2212") : String(error ?? "–");
       return h("tr", {}, h("th", { scope: "row" }, h("bdi", {}, node)), number(analytic), number(numeric), h("td", { class: "numeric" }, size),
-        h("td", {}, passed ? "✓ agrees" : "✗ differs"));
+        h("td", {}, kinked ? "on a kink: a convention" : passed ? "✓ agrees" : "✗ differs"));
     });
     this.panel.replaceChildren(
-      h("p", { role: "status" }, check.passed ? "The two agree for every input." : "The two differ for the inputs marked ✗."),
+      h("p", { role: "status" }, check.passed ? "The two agree." : "The two differ for the inputs marked ✗."),
       h("div", { class: "scrolls", tabindex: 0, role: "region", "aria-label": "Numerical check" }, h("table", {},
         h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "input"), ["analytic", "numerical", "relative error"].map((title) => h("th", { scope: "col", class: "numeric" }, title)), h("th", { scope: "col" }, ""))),
         h("tbody", {}, rows))),

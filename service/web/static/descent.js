@@ -23,7 +23,9 @@ export class Descent {
 
   /** Builds the form for a graph, unless it is there already. */
   prepare() {
-    const { graph, data, settings } = this.current();
+    const state = this.current();
+    if (!state) return;
+    const { graph, data, settings } = state;
     const inputs = graph.nodes.filter((node) => node.op === "input").map((node) => node.id);
     const key = JSON.stringify([graph.outputs, inputs, Object.keys(data ?? {})]);
     if (key === this.key) return;
@@ -56,7 +58,7 @@ export class Descent {
       h("div", { class: "plots" }, this.curve, this.plane),
     );
     this.fields.direction.setAttribute("aria-label", "Direction");
-    if (data) this.#boundary(Object.fromEntries(inputs.map((id) => [id, this.current().inputs[id]])));
+    if (data) this.#boundary(state.inputs).catch(this.failed);
   }
 
   stop() {
@@ -65,7 +67,9 @@ export class Descent {
   }
 
   async run() {
-    const { body, inputs, data } = this.current();
+    const state = this.current();
+    if (!state) return;
+    const { body, inputs, data } = state;
     const optimizer = { name: this.fields.optimizer.value, learning_rate: Number(this.fields.learningRate.value.replaceAll("\u2212", "-")) };
     const total = Number(this.fields.steps.value);
     const parameters = this.parameters.filter((box) => box.checked).map((box) => box.value);
@@ -111,7 +115,7 @@ export class Descent {
 
   /** The model over the plane of its two inputs, where it has two. */
   async #boundary(inputs) {
-    const { graph, data, settings, body } = this.current();
+    const { graph, data, settings, body } = this.current() ?? {};
     if (!data || !settings?.score) return;
     const [xName, yName] = settings.plane;
     const target = settings.target;

@@ -18,7 +18,9 @@ function widthOf(text, font) {
 }
 
 const FAMILY = '"STIX Two Text", Georgia, serif';
-export const LABEL_FONT = `italic 16px ${FAMILY}`;
+const LABEL_FONT = `italic 16px ${FAMILY}`;
+const SIGN_FONT = `15px ${FAMILY}`;
+export const FONTS = [LABEL_FONT, SIGN_FONT];
 
 /** The graph document as things to draw: nodes with their kind, sign and operands, by position. */
 export function structureOf(graph, signs) {
@@ -60,7 +62,7 @@ function clipped(label) {
 export const CELL_WIDTH = CELL;
 
 function signWidth(sign) {
-  return Math.max(widthOf(sign, `15px ${FAMILY}`) + 16, 28);
+  return Math.max(widthOf(sign, SIGN_FONT) + 16, 28);
 }
 
 /** The dot text: boxes of fixed sizes without a word in them, so that no label can mean anything to Graphviz. */

@@ -21,7 +21,9 @@ export class Share {
   }
 
   async save() {
-    const { body, changed } = this.current();
+    const state = this.current();
+    if (!state) return;
+    const { body, changed } = state;
     try {
       const run = await post("/v1/runs", requestText(named(body, this.name.value.trim()), { ...changed, store: true }));
       const link = `/runs/${run.id}`;
@@ -35,7 +37,9 @@ export class Share {
   }
 
   async copy(kind) {
-    const { body, changed } = this.current();
+    const state = this.current();
+    if (!state) return;
+    const { body, changed } = state;
     const request = JSON.stringify(JSON.parse(requestText(body, changed)), null, 2);
     const url = new URL("/v1/runs", location.origin).href;
     const text = kind === "SVG" ? this.drawing.toFile() : kind === "curl" ? curl(url, request) : python(url, request);

@@ -86,13 +86,9 @@ export class Player {
     if (event.ctrlKey || event.metaKey || event.altKey || byId("view-write").hidden) return;
     if (event.target.closest("input, textarea, select, [role=tablist], #drawing, dialog, .scrolls")) return;
     const name = { ArrowRight: "next", ArrowLeft: "back", Home: "first", End: "last" }[event.key];
-    if (name) {
-      event.preventDefault();
-      if (!this.buttons[name].disabled) this.press(name);
-    } else if (event.key === " " && !event.target.closest("button, a, summary")) {
-      event.preventDefault();
-      this.press("play");
-    }
+    if (!name) return;
+    event.preventDefault();
+    if (!this.buttons[name].disabled) this.press(name);
   }
 
   #tell(step) {
