@@ -1,31 +1,63 @@
-"""An evaluation order for nodes given in any order, in O(nodes + edges) and without recursion."""
+"""The evaluation order of nodes given in any order: the document's, as far as operands come before their users.
+
+It takes O(nodes + edges) without recursion.
+"""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
-from engine.jit import compiled
+from engine.jit import compiled, inlined
 
 _U32 = types.Array(types.uint32, 1, "C", readonly=True)
 _I32 = types.Array(types.int32, 1, "C", readonly=True)
 
 _SORTED = -1
 
+# A set of positions that knows its least: bits in words of 32, and above them a bit for every word that is not 0,
+# up to a single word. A million positions take four levels, so adding one and taking the least cost the same always.
+_BITS = 5
+_LEVELS = 7
+
 
 class CycleError(ValueError):
     """Nodes that feed each other in a circle have no order of evaluation."""
 
 
+@inlined
+def _add(words: Any, bases: Any, position: int) -> None:
+    for level in range(bases.size):
+        words[bases[level] + (position >> _BITS)] |= 1 << (position & 31)
+        position >>= _BITS
+
+
+@inlined
+def _take_least(words: Any, bases: Any) -> int:
+    """Remove the least position and return it; there must be one."""
+    least = 0
+    for level in range(bases.size - 1, -1, -1):
+        word = words[bases[level] + least]
+        least = (least << _BITS) + math.frexp(word & -word)[1] - 1
+    position = least
+    for level in range(bases.size):
+        words[bases[level] + (position >> _BITS)] &= ~(1 << (position & 31))
+        if words[bases[level] + (position >> _BITS)]:
+            break
+        position >>= _BITS
+    return least
+
+
 @compiled(types.int64(_U32, _I32, types.int32[::1]))
-def _depth_first(offsets: Any, operands: Any, order: Any) -> int:
+def _first_ready_first(offsets: Any, operands: Any, order: Any) -> int:
     """Write the nodes to `order`, each after its operands, and return how many could be placed.
 
-    Returns -1, and writes nothing, when the document's own order will do. Depth first from the nodes in
-    document order: a node comes where the document has it, unless a node before it needs it earlier.
+    Returns -1, and writes nothing, when the document's own order will do. Of the nodes whose operands are all
+    placed, the first in the document is next.
     """
     n = offsets.size - 1
     for node in range(n):
@@ -37,45 +69,62 @@ def _depth_first(offsets: Any, operands: Any, order: Any) -> int:
         break
     else:
         return _SORTED
-    fresh, open_, done = 0, 1, 2
-    state = np.zeros(n, np.uint8)
-    cursor = offsets[:-1].copy()
-    stack = np.empty(n, np.int32)
-    placed = 0
-    for root in range(n):
-        if state[root] != fresh:
-            continue
-        state[root] = open_
-        stack[0] = root
-        height = 1
-        while height:
-            node = stack[height - 1]
-            edge = cursor[node]
-            if edge == offsets[node + 1]:
-                state[node] = done
-                order[placed] = node
-                placed += 1
-                height -= 1
-                continue
-            cursor[node] = edge + 1
+    missing = np.zeros(n, np.int32)
+    starts = np.zeros(n + 1, np.uint32)
+    for node in range(n):
+        for edge in range(offsets[node], offsets[node + 1]):
+            if operands[edge] >= 0:
+                missing[node] += 1
+                starts[operands[edge]] += 1
+    for node in range(n):
+        starts[node + 1] += starts[node]
+    # Filled from the back, which leaves every start where it belongs and the users in document order.
+    users = np.empty(starts[n], np.int32)
+    for node in range(n - 1, -1, -1):
+        for edge in range(offsets[node], offsets[node + 1]):
             operand = operands[edge]
-            if operand < 0 or state[operand] == done:
-                continue
-            if state[operand] == open_:
+            if operand >= 0:
+                starts[operand] -= 1
+                users[starts[operand]] = node
+    bases = np.empty(_LEVELS, np.int64)
+    depth, size, total = 0, n, 0
+    while depth == 0 or size > 1:
+        size = (size + 31) >> _BITS
+        bases[depth] = total
+        total += size
+        depth += 1
+    bases = bases[:depth]
+    # Nodes are taken in the document's order; one that the document has before its operands comes late, as soon as
+    # they are there.
+    late = np.zeros(total, np.int64)
+    here = placed = 0
+    while True:
+        if late[total - 1]:
+            node = _take_least(late, bases)
+        else:
+            while here < n and missing[here]:
+                here += 1
+            if here == n:
                 return placed
-            state[operand] = open_
-            stack[height] = operand
-            height += 1
-    return placed
+            node = here
+            here += 1
+        order[placed] = node
+        placed += 1
+        for place in range(starts[node], starts[node + 1]):
+            user = users[place]
+            missing[user] -= 1
+            if missing[user] == 0 and user < here:
+                _add(late, bases, user)
 
 
 def evaluation_order(offsets: NDArray[np.uint32], operands: NDArray[np.int32]) -> NDArray[np.int32] | None:
     """Positions in an order in which every node comes after its operands; None when the given order is one.
 
-    Raises CycleError when there is none; `cycles` says why.
+    Of the nodes that could come next, the first in the document does. Raises CycleError when there is no such order;
+    `cycles` says why.
     """
     order = np.empty(offsets.size - 1, np.int32)
-    placed = _depth_first(offsets, operands, order)
+    placed = _first_ready_first(offsets, operands, order)
     if placed == _SORTED:
         return None
     if placed < order.size:

@@ -119,7 +119,7 @@ def test_nodes_in_any_order_are_sorted_and_stay_where_they_are() -> None:
     assert graph.ids == ["o", "n", "x1w1", "b", "w1", "x1"]
     assert graph.order is not None
     order = [graph.ids[position] for position in graph.order.tolist()]
-    assert order == ["x1", "w1", "x1w1", "b", "n", "o"]
+    assert order == ["b", "w1", "x1", "x1w1", "n", "o"]
     assert not graph.order.flags.writeable
 
 

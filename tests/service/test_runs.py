@@ -139,6 +139,17 @@ def test_nonfinite_numbers_travel_as_strings_and_are_traced(client: FlaskClient)
     assert run["values"] == {"x": 0.0, "l": "-Infinity", "y": "Infinity"}
     assert run["gradients"]["x"] == "-Infinity"
     assert run["nonfinite"] == {"value": "l", "gradient": "x"}
+
+
+def test_of_nonfinite_numbers_born_side_by_side_the_first_in_the_document_is_named(client: FlaskClient) -> None:
+    nodes = [
+        {"id": "y", "op": "add", "inputs": ["p", "q"]},
+        {"id": "q", "op": "log", "inputs": ["x"]},
+        {"id": "p", "op": "log", "inputs": ["x"]},
+        {"id": "x", "op": "input", "data": 0},
+    ]
+    run = client.post("/v1/runs", json={"graph": {"nodes": nodes}}).json
+    assert run["nonfinite"]["value"] == "q"
     assert get(client, run) == run
 
 
