@@ -11,10 +11,14 @@ from service.drawings import Drawings
 from service.graphs import Graphs
 from service.idempotency import Idempotency
 from service.keys import Keys
+from service.queue import Queue
 from service.readiness import Readiness
 from service.runs import Runs
+from service.schemas.runs import RunRequestSchema
 from service.store.database import Database
 from service.web import page
+from service.work import Work
+from service.worker import Worker
 
 
 def create_app(config: Config | None = None) -> Flask:
@@ -45,16 +49,31 @@ def create_app(config: Config | None = None) -> Flask:
 
 def _services(config: Config) -> Services:
     database = Database(
-        config.database_url, connections=config.threads + 1, timeout_seconds=config.database_timeout_seconds
+        config.database_url,
+        # One for each request, each queued run that is computed, the worker's own look at the queue, and readiness.
+        connections=config.threads + config.run_slots + 2,
+        timeout_seconds=config.database_timeout_seconds,
     )
     stored_graphs = Graphs(database, max_nodes=config.max_nodes, cached_nodes=config.graph_cache_nodes)
+    idempotency = Idempotency(database, lease_seconds=config.lease_seconds)
+    queue = Queue(database, lease_seconds=config.lease_seconds, max_queued=config.max_queued)
+    stored_runs = Runs(database, stored_graphs, config.limits, queue, RunRequestSchema().load)
     return Services(
         config=config,
         database=database,
         readiness=Readiness(database),
         keys=Keys(database),
-        idempotency=Idempotency(database, lease_seconds=config.lease_seconds),
+        idempotency=idempotency,
         graphs=stored_graphs,
-        runs=Runs(database, stored_graphs, config.limits),
+        runs=stored_runs,
+        queue=queue,
+        worker=Worker(
+            queue,
+            stored_runs,
+            idempotency,
+            lambda: Work(config.max_seconds),
+            slots=config.run_slots,
+            lease_seconds=config.lease_seconds,
+        ),
         drawings=Drawings(max_nodes=config.drawing_max_nodes, seconds=config.drawing_seconds),
     )

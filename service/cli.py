@@ -203,6 +203,7 @@ def run(file: BinaryIO, form: str, steps: bool) -> None:
     """
     from service import explanations, runs
     from service.schemas.runs import RunRequestSchema
+    from service.work import Work
 
     config = _config()
     created_at = datetime.now(UTC)
@@ -213,7 +214,8 @@ def run(file: BinaryIO, form: str, steps: bool) -> None:
         if request.graph_id is not None and not request.errors:
             raise NotFound("Stored graphs are the server's; put the graph itself into the file.")
         graph = runs.inline_graph(request, max_nodes=config.max_nodes, pointer="" if bare else "/graph")
-        computed = runs.perform(request, graph, created_at, config.limits)
+        accepted = runs.accept(request, graph, created_at, config.limits)
+        computed = runs.compute(accepted, request.options, graph, Work(config.max_seconds))
         passed = explanations.steps_of(computed, graph) if steps else None
     except Problem as problem:
         click.echo(wire.write_pretty(problem.members()), err=True)

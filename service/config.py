@@ -73,6 +73,15 @@ class Config:
     graph_cache_nodes: int = _setting(
         2_000_000, "Nodes of recently used stored graphs that each process keeps ready; 0 keeps none."
     )
+    async_cells: int = _setting(
+        2_000_000_000,
+        "Cost of a run (nodes times rows, columns or steps) above which the service queues it by its own choice.",
+    )
+    run_slots: int = _setting(2, "Queued runs that one server process computes at a time; 0 leaves them to others.")
+    max_queued: int = _setting(1000, "Most runs that may wait in the queue.")
+    max_attempts: int = _setting(
+        10, "How often a run is taken up, when the processes that compute it die, before it has failed.", least=1
+    )
     lease_seconds: float = _setting(
         15.0,
         "How long after the death of a server process others wait before they take up what it was doing.",

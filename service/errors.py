@@ -139,6 +139,17 @@ class Unavailable(Problem):
     headers: Mapping[str, str] = {"Retry-After": "5"}
 
 
+class QueueFull(Unavailable):
+    """Too many runs wait already."""
+
+
+class RunFinished(Problem):
+    """The run has ended; there is nothing left to cancel."""
+
+    status = HTTPStatus.CONFLICT
+    code = "RUN_FINISHED"
+
+
 class InvalidRequest(Problem):
     """The request was understood and is wrong; every mistake found is listed, up to 50."""
 

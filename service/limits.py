@@ -15,5 +15,11 @@ class Limits:
     """Numbers in one answer beyond one value and one gradient a node."""
     max_steps: int
     """Steps of a descent."""
+    async_cells: int
+    """Cost in cells above which a run is queued."""
+    max_queued: int
+    """Runs that wait in the queue."""
+    max_attempts: int
+    """Times that a run is taken up."""
     max_seconds: float
     """Seconds of computing."""

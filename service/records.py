@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 # Arrays in memory and on disk are float64 of any shape; a node's position in the document is its index.
 Arrays = Mapping[str, NDArray[np.float64]]
 
+STATES = ("queued", "running", "succeeded", "failed", "cancelled")
+UNFINISHED = STATES[:2]
+
 
 @dataclass(frozen=True)
 class StoredGraph:
@@ -56,12 +59,13 @@ class Run(RunSummary):
     """A run with all there is to know about it but its graph.
 
     `options` is what the request asked for, defaults filled in; `arrays` and `findings` are what its kind
-    found: numbers, and what there is to say about them.
+    found: numbers, and what there is to say about them. `progress` is how far a running one of several steps is.
     """
 
     options: Mapping[str, Any] = field(default_factory=dict)
     arrays: Arrays = field(default_factory=dict)
     findings: Mapping[str, Any] = field(default_factory=dict)
+    progress: Mapping[str, int] | None = None
 
 
 class Scope(StrEnum):

@@ -1,7 +1,7 @@
 """Use cases about runs: compute and store one, find it, list them, delete one."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -12,18 +12,20 @@ from sqlalchemy.exc import IntegrityError
 from engine.graph import Graph
 from engine.numbers import quote
 from service import wire
-from service.errors import FieldError, InvalidRequest, NotFound
+from service.errors import FieldError, InvalidRequest, NotFound, RunFinished
 from service.forms import Form
 from service.graphs import Graphs, build
 from service.identifiers import moment_of, parse_run_id, run_id
 from service.kinds import KINDS
 from service.limits import Limits
 from service.paging import Page, make_token, read_token
-from service.records import Run, RunSummary
+from service.queue import Claim, Queue
+from service.records import UNFINISHED, Run, RunSummary
 from service.store import graphs as graph_statements
+from service.store import queue as queue_statements
 from service.store import runs as statements
 from service.store.database import Database
-from service.work import DeadlineExceeded, Work
+from service.work import DeadlineExceeded, Interrupted, Work
 
 _LISTING = "runs"
 _log = logging.getLogger(__name__)
@@ -45,24 +47,59 @@ class RunRequest:
 
 
 class Runs:
-    """Every owner's runs."""
+    """Every owner's runs. `read` turns a stored request back into what it was."""
 
-    def __init__(self, database: Database, graphs: Graphs, limits: Limits) -> None:
+    def __init__(
+        self, database: Database, graphs: Graphs, limits: Limits, queue: Queue, read: Callable[[Any], RunRequest]
+    ) -> None:
         self._database = database
         self._graphs = graphs
         self._limits = limits
+        self._queue = queue
+        self._read = read
 
-    def create(self, owner: str, request: RunRequest, reserved: UUID | None = None) -> tuple[Run, Graph]:
+    def create(
+        self, owner: str, request: RunRequest, reserved: UUID | None = None, *, asynchronous: bool = False
+    ) -> tuple[Run, Graph]:
         """Compute a run and, unless `store` is false, store it; InvalidRequest lists all that is wrong.
 
-        Of all that are created under the same `reserved` id, one is stored, and that one is returned.
+        `asynchronous` only queues it, as does a cost above the limit. Of all that are created under the same
+        `reserved` id, one is stored, and that one is returned.
         """
+        if asynchronous and not request.store:
+            detail = "What nobody waits for has to be stored: leave out store, or respond-async."
+            request = replace(request, errors=(*request.errors, FieldError("INVALID_VALUE", detail, "/store")))
         identifier = reserved or run_id(datetime.now(UTC))
-        created_at = moment_of(identifier)
         graph = self._graph(owner, request)
-        run = perform(request, graph, created_at, self._limits)
-        if request.store:
-            run = self._save(owner, replace(run, id=identifier), graph if request.graph_id is None else None)
+        run = accept(request, graph, moment_of(identifier), self._limits)
+        if not request.store:
+            return compute(run, request.options, graph, Work(self._limits.max_seconds)), graph
+        if asynchronous or KINDS[run.kind].cost(graph, request.options) > self._limits.async_cells:
+            run = replace(run, options=wire.to_json(request.options))
+        else:
+            run = compute(run, request.options, graph, Work(self._limits.max_seconds))
+        return self._save(owner, replace(run, id=identifier), graph if request.graph_id is None else None), graph
+
+    def execute(self, claim: Claim, work: Work) -> Run:
+        """Compute a run that was queued; NotFound if it is gone, Interrupted if its work is stopped."""
+        run = self._load(claim.owner, claim.run_id)
+        if run is None:
+            raise _not_found(str(claim.run_id))
+        if claim.attempt > self._limits.max_attempts:
+            detail = f"Taken up {self._limits.max_attempts} times, it was never finished: the processes ended before."
+            return _failed(run, run.options, "ABANDONED", detail)
+        graph = self._graphs.of_run(claim.owner, run.graph_id)
+        request = self._read({"graph_id": run.graph_id, "kind": run.kind, **run.options})
+        return compute(run, request.options, graph, work)
+
+    def cancel(self, owner: str, text: str) -> tuple[Run, Graph]:
+        """Cancel a run that is not finished; RunFinished if it is, unless it was cancelled before."""
+        identifier = _parse(text)
+        with self._database.writing() as connection:
+            queue_statements.cancel(connection, owner, identifier, datetime.now(UTC))
+        run, graph = self.find(owner, text)
+        if run.state != "cancelled":
+            raise RunFinished(f"Run {run.id} has {run.state} already.")
         return run, graph
 
     def _graph(self, owner: str, request: RunRequest) -> Graph:
@@ -80,6 +117,8 @@ class Runs:
                 with self._database.writing() as connection:
                     if graph is not None:
                         graph_statements.add(connection, owner, graph, run.created_at)
+                    if run.state == "queued":
+                        self._queue.admit(connection)
                     statements.add(connection, owner, run)
             except IntegrityError:
                 if (stored := self._load(owner, run.id)) is not None:
@@ -87,6 +126,8 @@ class Runs:
                 if graph is None:
                     break
             else:
+                if run.state == "queued":
+                    self._queue.arrived.set()
                 return run
         raise NotFound(f"Graph {run.graph_id} was deleted while the run was computed.")
 
@@ -131,46 +172,52 @@ def inline_graph(request: RunRequest, *, max_nodes: int, pointer: str = "/graph"
         raise InvalidRequest([*request.errors, *error.errors], truncated=error.truncated) from None
 
 
-def perform(request: RunRequest, graph: Graph, created_at: datetime, limits: Limits) -> Run:
-    """Check a request against its graph and compute it; a computation that breaks is a failed run."""
+def accept(request: RunRequest, graph: Graph, created_at: datetime, limits: Limits) -> Run:
+    """Check a request against its graph and return the run to compute; InvalidRequest lists all that is wrong."""
     kind = KINDS.get(request.kind or "")
     errors = [*request.errors, *(kind.check(graph, request.options, limits) if kind else ())]
     if errors or kind is None:
         raise InvalidRequest(errors)
-    started_at = datetime.now(UTC)
-    run = Run(
+    return Run(
         id=None,
         kind=kind.name,
-        state="succeeded",
+        state="queued",
         graph_id=graph.id,
         created_at=created_at,
-        started_at=started_at,
+        started_at=None,
         finished_at=None,
         error=None,
-        options=wire.to_json(kind.kept(request.options)),
     )
+
+
+def compute(run: Run, options: Mapping[str, Any], graph: Graph, work: Work) -> Run:
+    """Compute an accepted run; a computation that breaks, or takes too long, is a failed one."""
+    kind = KINDS[run.kind]
+    run = replace(run, started_at=run.started_at or datetime.now(UTC))
     try:
-        outcome = kind.compute(graph, request.options, Work(limits.max_seconds))
+        outcome = kind.compute(graph, options, work)
+    except Interrupted:
+        raise
     except DeadlineExceeded as exceeded:
-        return _failed(run, request, "DEADLINE_EXCEEDED", str(exceeded))
+        return _failed(run, options, "DEADLINE_EXCEEDED", str(exceeded))
     except Exception:
         _log.exception("a run of kind %s on graph %s broke", kind.name, graph.id)
-        return _failed(run, request, "INTERNAL", "The computation broke; the service's log says why.")
+        return _failed(run, options, "INTERNAL", "The computation broke; the service's log says why.")
     return replace(
         run,
         state="failed" if outcome.error else "succeeded",
         finished_at=datetime.now(UTC),
+        options=wire.to_json(kind.kept(options)),
         arrays=outcome.arrays,
         findings=outcome.findings,
         error=outcome.error,
     )
 
 
-def _failed(run: Run, request: RunRequest, code: str, detail: str) -> Run:
-    # There is no outcome that could hold what `kept` leaves out.
-    options = wire.to_json(request.options)
+def _failed(run: Run, options: Mapping[str, Any], code: str, detail: str) -> Run:
+    # All options: there is no outcome that could hold what `kept` leaves out.
     error = {"code": code, "detail": detail}
-    return replace(run, state="failed", finished_at=datetime.now(UTC), options=options, error=error)
+    return replace(run, state="failed", finished_at=datetime.now(UTC), options=wire.to_json(options), error=error)
 
 
 def summarise(run: RunSummary) -> dict[str, Any]:
@@ -193,7 +240,8 @@ def answer(run: Run, graph: Graph, form: Form) -> dict[str, Any]:
     error = members.pop("error")
     if run.id is None:
         del members["id"]
-    return members | KINDS[run.kind].answer(graph, run, form) | {"error": error}
+    progress = {"progress": run.progress} if run.state in UNFINISHED else {}
+    return members | KINDS[run.kind].answer(graph, run, form) | progress | {"error": error}
 
 
 def _parse(text: str) -> UUID:

@@ -1,10 +1,15 @@
 """What surrounds a computation: when it has to stop, and whom it tells how far it is."""
 
+import threading
 import time
 
 
 class DeadlineExceeded(Exception):
     """A computation has used up its seconds."""
+
+
+class Interrupted(Exception):
+    """A computation is to end without a result: its run was cancelled, or is someone else's."""
 
 
 class Work:
@@ -18,11 +23,17 @@ class Work:
         self._seconds = seconds
         self._deadline = time.monotonic() + seconds
         self._reason: Exception | None = None
+        self._stopped = threading.Event()
         self.progress: dict[str, int] | None = None
 
     def stop(self, reason: Exception) -> None:
         """Let the next checkpoint raise `reason`; any thread may call this."""
         self._reason = reason
+        self._stopped.set()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait that long, or until `stop`; return whether it was called."""
+        return self._stopped.wait(seconds)
 
     def checkpoint(self) -> None:
         """Return at once, or raise what stops the computation."""

@@ -29,4 +29,5 @@ def _spare_the_collector() -> None:
 
 _end_with_the_parent()
 app = create_app()
+app.extensions["chainrule"].worker.start()
 _spare_the_collector()

@@ -67,7 +67,8 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
     def __init__(self, name: str, import_name: str, **options: Any) -> None:
         super().__init__(name, import_name, **options)
         self._guarded: set[str] = set()
-        self._prepare_doc_cbks += [_document_common_errors, self._document_keys]
+        self._headers: dict[str, list[dict[str, Any]]] = {}
+        self._prepare_doc_cbks += [_document_common_errors, self._document_headers, self._document_keys]
 
     def route(self, rule: str, **options: Any) -> Callable[[View], View]:
         """Register a view in the app and in the OpenAPI document."""
@@ -113,6 +114,26 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
 
         return decorator
 
+    def header(self, parameter: dict[str, Any]) -> Callable[[View], View]:
+        """Document a header that the view reads."""
+
+        def decorator(view: View) -> View:
+            self._headers.setdefault(view.__name__, []).append(parameter)
+            return view
+
+        return decorator
+
+    def _document_headers(
+        self, doc: dict[str, Any], doc_info: Mapping[str, Any], *, method: str, **_: object
+    ) -> dict[str, Any]:
+        headers = list(self._headers.get(doc_info["manual_doc"]["operationId"], ()))
+        if method == "post":
+            headers.append(idempotency.PARAMETER)
+            doc["responses"].setdefault(HTTPStatus.CONFLICT, HTTPStatus.CONFLICT.name)
+        if headers:
+            doc["parameters"] = [*doc.get("parameters", ()), *headers]
+        return doc
+
     def answers(
         self, status: HTTPStatus, schema: type[Schema] | dict[str, Any] | None = None, **options: Any
     ) -> Callable[[View], View]:
@@ -148,9 +169,7 @@ def _document(decorate: Callable[[View], Any], view: View) -> View:
     return view
 
 
-def _document_common_errors(
-    doc: dict[str, Any], doc_info: Mapping[str, Any], *, method: str, **_: object
-) -> dict[str, Any]:
+def _document_common_errors(doc: dict[str, Any], doc_info: Mapping[str, Any], **_: object) -> dict[str, Any]:
     statuses = [HTTPStatus.NOT_ACCEPTABLE, HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.INTERNAL_SERVER_ERROR]
     if "requestBody" in doc:
         statuses += [
@@ -158,9 +177,6 @@ def _document_common_errors(
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
         ]
-    if method == "post":
-        doc.setdefault("parameters", []).append(idempotency.PARAMETER)
-        statuses.append(HTTPStatus.CONFLICT)
     for status in statuses:
         doc["responses"].setdefault(status, status.name)
     return doc

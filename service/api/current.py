@@ -10,9 +10,11 @@ from service.drawings import Drawings
 from service.graphs import Graphs
 from service.idempotency import Idempotency
 from service.keys import Keys
+from service.queue import Queue
 from service.readiness import Readiness
 from service.runs import Runs
 from service.store.database import Database
+from service.worker import Worker
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,8 @@ class Services:
     idempotency: Idempotency
     graphs: Graphs
     runs: Runs
+    queue: Queue
+    worker: Worker
     drawings: Drawings
 
 

@@ -35,6 +35,7 @@ class Kind:
     `check` returns what is wrong with well-typed options on that graph, or beyond the limits. `compute` may rely
     on the options being right; it hands the work's checkpoint on to the engine. `answer` returns the members of the
     answer between `finished_at` and `error`, in order.
+    `cost` is about how many nodes a computation passes through, counting each as often as it does.
     `kept` returns the options to store with the run; what it leaves out, the outcome's arrays hold.
     """
 
@@ -45,4 +46,5 @@ class Kind:
     answer: Callable[[Graph, Run, Form], dict[str, Any]]
     needs: frozenset[str] = frozenset()
     needs_one_of: tuple[str, ...] = ()
+    cost: Callable[[Graph, Options], int] = lambda graph, options: len(graph)
     kept: Callable[[Options], Options] = lambda options: options

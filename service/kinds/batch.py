@@ -29,6 +29,11 @@ def rows_of(options: Options) -> int:
     return next(len(value) for value in options["inputs"].values() if isinstance(value, np.ndarray))
 
 
+def cost(graph: Graph, options: Options) -> int:
+    """Return the cells of a batch, or of the single row that any other request has."""
+    return len(graph) * (rows_of(options) if asked(options) else 1)
+
+
 def refuse(options: Options, kind: str) -> list[FieldError]:
     """Find arrays where a kind takes numbers only."""
     return [

@@ -18,11 +18,18 @@ from service.work import Work
 
 
 def _check(graph: Graph, options: Options, limits: Limits) -> list[FieldError]:
-    inputs = len(options.get("wrt") or np.flatnonzero(graph.ops == INPUT))
-    what = f"{POINTS} points for each of {inputs} inputs over {len(graph)} nodes"
+    what = f"{POINTS} points for each of {_inputs(graph, options)} inputs over {len(graph)} nodes"
     return references.check_wrt(graph, options.get("wrt")) or references.check_cells(
-        POINTS * inputs * len(graph), limits, "/wrt", what
+        _cost(graph, options), limits, "/wrt", what
     )
+
+
+def _inputs(graph: Graph, options: Options) -> int:
+    return len(options.get("wrt") or np.flatnonzero(graph.ops == INPUT))
+
+
+def _cost(graph: Graph, options: Options) -> int:
+    return POINTS * _inputs(graph, options) * len(graph)
 
 
 def _compute(graph: Graph, options: Options, work: Work) -> Outcome:
@@ -59,4 +66,6 @@ def _answer(graph: Graph, run: Run) -> Any:
     return {"passed": all(findings["passed"]), "nodes": to_json(nodes)}
 
 
-CHECK = with_gradient("check", fields={"seeds", "wrt"}, check_more=_check, compute_more=_compute, answer_more=_answer)
+CHECK = with_gradient(
+    "check", fields={"seeds", "wrt"}, check_more=_check, compute_more=_compute, answer_more=_answer, cost=_cost
+)

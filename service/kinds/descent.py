@@ -57,9 +57,19 @@ def _check(graph: Graph, options: Options, limits: Limits) -> list[FieldError]:
     if steps > limits.max_steps:
         detail = f"{steps} steps are more than this service's {limits.max_steps}."
         errors.append(FieldError("LIMIT_EXCEEDED", detail, "/steps"))
-    rows = next((len(column) for column in data.values()), 1)
+    rows = _rows(options)
     what = f"{rows} rows of {len(graph)} nodes"
     return [*errors, *references.check_cells(rows * len(graph), limits, "/data", what)]
+
+
+def _rows(options: Options) -> int:
+    return next((len(column) for column in options.get("data", {}).values()), 1)
+
+
+def _cost(graph: Graph, options: Options) -> int:
+    rows: int = min(_rows(options), options.get("batch_size", _rows(options)))
+    steps: int = options["steps"]
+    return steps * rows * len(graph)
 
 
 def _optimizer(options: Options) -> Optimizer:
@@ -162,6 +172,7 @@ DESCENT = Kind(
     check=_check,
     compute=_compute,
     answer=_answer,
+    cost=_cost,
     # The rows are in the outcome's arrays.
     kept=lambda options: {name: value for name, value in options.items() if name != "data"},
 )

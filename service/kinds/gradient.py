@@ -134,6 +134,7 @@ GRADIENT = Kind(
     compute=_compute_either,
     answer=_answer_either,
     kept=batch.kept,
+    cost=batch.cost,
 )
 
 
@@ -146,6 +147,7 @@ def with_gradient(
     compute_more: Callable[[Graph, Options, Work], Outcome],
     answer_more: Callable[[Graph, Run], Any],
     member: str | None = None,
+    cost: Callable[[Graph, Options], int] = lambda graph, options: len(graph),
 ) -> Kind:
     """Make a kind that answers what a gradient run does, and the member of its own name."""
 
@@ -168,4 +170,5 @@ def with_gradient(
         check=check_all,
         compute=compute_all,
         answer=answer_all,
+        cost=cost,
     )

@@ -26,11 +26,19 @@ def _check_one_output(graph: Graph, options: Options) -> list[FieldError]:
 
 def _check_hessian(graph: Graph, options: Options, limits: Limits) -> list[FieldError]:
     wrong = [*_check_one_output(graph, options), *references.check_wrt(graph, options.get("wrt"))]
-    columns = len(options.get("wrt") or np.flatnonzero(graph.ops == INPUT))
+    columns = _columns(graph, options)
     return wrong or [
-        *references.check_cells(columns * len(graph), limits, "/wrt", f"{columns} columns over {len(graph)} nodes"),
+        *references.check_cells(_cost(graph, options), limits, "/wrt", f"{columns} columns over {len(graph)} nodes"),
         *references.check_numbers(columns * columns, limits, "/wrt", f"A matrix of {columns} by {columns}"),
     ]
+
+
+def _columns(graph: Graph, options: Options) -> int:
+    return len(options.get("wrt") or np.flatnonzero(graph.ops == INPUT))
+
+
+def _cost(graph: Graph, options: Options) -> int:
+    return _columns(graph, options) * len(graph)
 
 
 def _compute_hessian(graph: Graph, options: Options, work: Work) -> Outcome:
@@ -53,6 +61,7 @@ HESSIAN = with_gradient(
     check_more=_check_hessian,
     compute_more=_compute_hessian,
     answer_more=_answer_hessian,
+    cost=_cost,
 )
 
 

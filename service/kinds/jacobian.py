@@ -18,14 +18,21 @@ from service.work import Work
 
 def _check(graph: Graph, options: Options, limits: Limits) -> list[FieldError]:
     wrong = references.check_wrt(graph, options.get("wrt"))
-    rows = len(options.get("outputs") or graph.outputs)
-    columns = len(options.get("wrt") or np.flatnonzero(graph.ops == INPUT))
+    rows, columns = _shape(graph, options)
+    sweeps = min(rows, columns)
     return wrong or [
-        *references.check_cells(
-            min(rows, columns) * len(graph), limits, "/wrt", f"{min(rows, columns)} sweeps over {len(graph)} nodes"
-        ),
+        *references.check_cells(_cost(graph, options), limits, "/wrt", f"{sweeps} sweeps over {len(graph)} nodes"),
         *references.check_numbers(rows * columns, limits, "/wrt", f"A matrix of {rows} by {columns}"),
     ]
+
+
+def _shape(graph: Graph, options: Options) -> tuple[int, int]:
+    rows = len(options.get("outputs") or graph.outputs)
+    return rows, len(options.get("wrt") or np.flatnonzero(graph.ops == INPUT))
+
+
+def _cost(graph: Graph, options: Options) -> int:
+    return min(_shape(graph, options)) * len(graph)
 
 
 def _compute(graph: Graph, options: Options, work: Work) -> Outcome:
@@ -44,4 +51,6 @@ def _answer(graph: Graph, run: Run) -> Any:
     }
 
 
-JACOBIAN = with_gradient("jacobian", fields={"wrt"}, check_more=_check, compute_more=_compute, answer_more=_answer)
+JACOBIAN = with_gradient(
+    "jacobian", fields={"wrt"}, check_more=_check, compute_more=_compute, answer_more=_answer, cost=_cost
+)

@@ -11,6 +11,7 @@ from service.forms import Form
 from service.kinds import KINDS
 from service.kinds.batch import REDUCTIONS
 from service.kinds.descent import OPTIMIZERS
+from service.records import STATES
 from service.runs import RunRequest
 from service.schemas.errors import Mistake, body_errors
 from service.schemas.fields import (
@@ -27,8 +28,6 @@ from service.schemas.fields import (
 )
 from service.schemas.graphs import GraphDocumentSchema
 from service.schemas.paging import PageQuerySchema
-
-STATES = ("queued", "running", "succeeded", "failed", "cancelled")
 
 _NUMBERS_BY_ID = {"type": "object", "additionalProperties": NUMBER}
 _ROWS = {"type": "array", "items": NUMBER}
@@ -282,6 +281,13 @@ class RunSummarySchema(Schema):
     error = fields.Nested(RunErrorSchema, required=True, allow_none=True)
 
 
+class ProgressSchema(Schema):
+    """How far a running run is."""
+
+    done = fields.Integer(required=True)
+    total = fields.Integer(required=True)
+
+
 class RunSchema(RunSummarySchema):
     """A run with its results; a run that was not stored has no id."""
 
@@ -315,6 +321,12 @@ class RunSchema(RunSummarySchema):
     check = fields.Nested(CheckSchema)
     history = fields.Nested(HistorySchema)
     hvp = fields.Raw(metadata=_NUMBERS_BY_ID | {"description": "The Hessian times the vector, by input."})
+
+    progress = fields.Nested(
+        ProgressSchema,
+        allow_none=True,
+        metadata={"description": "Only of runs that are queued or running: steps or parts that are done."},
+    )
 
 
 class RunListSchema(Schema):

@@ -16,6 +16,12 @@ class LimitsSchema(Schema):
         required=True, metadata={"description": "Numbers in an answer beyond a value and a gradient a node."}
     )
     max_steps = fields.Integer(required=True, metadata={"description": "Steps of a descent."})
+    async_cells = fields.Integer(
+        required=True,
+        metadata={"description": "Nodes times rows, columns or steps, above which a run is queued: 202."},
+    )
+    max_queued = fields.Integer(required=True, metadata={"description": "Runs that wait in the queue."})
+    max_attempts = fields.Integer(required=True, metadata={"description": "Times that a run is taken up."})
     max_seconds = fields.Float(
         required=True, metadata={"description": "Seconds of computing, after which a run has failed."}
     )

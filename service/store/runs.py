@@ -21,13 +21,21 @@ _SUMMARY = (
     RunRow.error,
 )
 
-_COLUMNS = (*(column.key for column in _SUMMARY), "options", "findings")
+_COLUMNS = (*(column.key for column in _SUMMARY), "options", "findings", "progress")
 
 # Statements are built once: that takes longer than SQLite takes to run them.
 _INSERT = insert(RunRow)
 _INSERT_ARRAYS = insert(RunArrayRow)
 _LOAD = (
-    select(*_SUMMARY, RunRow.options, RunRow.findings, RunArrayRow.name, RunArrayRow.shape, RunArrayRow.data)
+    select(
+        *_SUMMARY,
+        RunRow.options,
+        RunRow.findings,
+        RunRow.progress,
+        RunArrayRow.name,
+        RunArrayRow.shape,
+        RunArrayRow.data,
+    )
     .join(RunArrayRow, RunArrayRow.run_id == RunRow.id, isouter=True)
     .where(RunRow.owner == bindparam("owner"), RunRow.id == bindparam("id"))
 )
@@ -36,6 +44,11 @@ _LOAD = (
 def add(connection: Connection, owner: str, run: Run) -> None:
     """Store a run and its arrays; IntegrityError when its graph is not there."""
     connection.execute(_INSERT, {"owner": owner} | {column: getattr(run, column) for column in _COLUMNS})
+    add_arrays(connection, run)
+
+
+def add_arrays(connection: Connection, run: Run) -> None:
+    """Store the arrays of a run that is stored itself."""
     if run.arrays:
         connection.execute(
             _INSERT_ARRAYS,

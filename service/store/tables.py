@@ -16,6 +16,7 @@ from sqlalchemy import (
     String,
     TypeDecorator,
     Uuid,
+    text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -67,6 +68,9 @@ class GraphRow(Table):
     __table_args__ = (Index(None, "owner", "created_at", "id"),)
 
 
+_UNFINISHED = text("state IN ('queued', 'running')")
+
+
 class RunRow(Table):
     """One computation: what was asked, when, and what there is to say about it besides numbers."""
 
@@ -83,11 +87,17 @@ class RunRow(Table):
     options: Mapped[dict[str, Any]] = mapped_column(JSON)
     findings: Mapped[dict[str, Any]] = mapped_column(JSON)
     error: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    # Of those that wait, or are being computed, on their own: how often they were taken up, and by when whoever
+    # did so last has to say that they are still at it.
+    attempt: Mapped[int] = mapped_column(server_default="0")
+    lease_until: Mapped[datetime | None]
+    progress: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
 
     __table_args__ = (
         ForeignKeyConstraint(["owner", "graph_id"], ["graphs.owner", "graphs.id"], ondelete="RESTRICT"),
         Index(None, "owner", "id"),
         Index(None, "owner", "graph_id", "id"),
+        Index("ix_runs_unfinished", "id", sqlite_where=_UNFINISHED, postgresql_where=_UNFINISHED),
     )
 
 

@@ -104,7 +104,7 @@ def test_a_failure_is_not_kept(client: FlaskClient, post: Post) -> None:
 
 def test_a_crash_is_not_kept(client: FlaskClient, post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patched:
-        patched.setattr("service.runs.perform", lambda *_: 1 / 0)
+        patched.setattr("service.runs.compute", lambda *_: 1 / 0)
         problem(post("/v1/runs", {"graph": NEURON}), 500, "INTERNAL")
     assert "Idempotency-Replayed" not in post("/v1/runs", {"graph": NEURON}).headers
     assert len(runs_of(client)) == 1
