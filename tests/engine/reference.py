@@ -171,6 +171,8 @@ def _difference(
     """The central difference, what rounding may have done to it, and how far one-sided ones and values lie apart."""
     exact = [mpf(x) for x in point]
     shrink = mpf(10) ** -(digits // (2 + len(places)))
+    twice = len(places) == 2 and places[0] == places[1]
+    places = tuple(dict.fromkeys(places))
     smallest = min((abs(x) for x in exact if x != 0), default=mpf(1))
     steps = [shrink * min(abs(exact[place]) or smallest, 1) for place in places]
     if any(exact[place] + step == exact[place] for place, step in zip(places, steps, strict=True)):
@@ -185,14 +187,13 @@ def _difference(
             raise ValueError("outside the domain")
         return result
 
-    if len(places) == 1:
+    if len(places) == 1 and not twice:
         scale = 1 / steps[0]
         values = [at(multiple) for multiple in (-1, 0, 1)]
         centre = (values[2] - values[0]) / 2
         sides = [values[2] - values[1], values[1] - values[0]]
-    elif places[0] == places[1]:
+    elif twice:
         scale = 1 / steps[0] ** 2
-        steps = steps[:1]
         values = [at(multiple) for multiple in (-2, -1, 0, 1, 2)]
         left, centre, right = (values[k] - 2 * values[k + 1] + values[k + 2] for k in range(3))
         sides = [left, right]
