@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from engine import kernels
 from engine.derivatives import nonsmooth
-from engine.generate import LINK
 from engine.graph import Graph
 from engine.notation import local_derivative, plain, quoted, typeset
 from engine.numbers import number_to_wire
 from engine.operations import operation_of
+from engine.rows import LINK
 from engine.symbolic import ONE
 
 Array = NDArray[np.float64]

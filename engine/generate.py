@@ -16,9 +16,6 @@ from textwrap import indent
 from engine.operations import OPERATIONS, Operation
 from engine.symbolic import ONE, ZERO, Expression, add, derivative, find, name, number, parse, substitute
 
-LINK = 255
-"""Opcode of a row that carries further operands of the operation in the row after it."""
-
 
 @dataclass(frozen=True)
 class Form:
@@ -388,9 +385,9 @@ def _tangent_cases(tangents: dict[str, str]) -> str:
 _HEADER = '''"""The loops that know the operations. Written by `python -m engine.generate` from the operation table.
 
 A tape's row i has opcode ops[i], operands v[a[i]] and v[b[i]], value v[i] and local derivatives l[i]. The last place
-of v stands in for an operand that is not there. Operands beyond two sit in the rows before, of opcode {link}.
+of v stands in for an operand that is not there. Operands beyond two sit in the rows before: see rows.py.
 
-Uses primitives.py with the digest {digest}
+Uses primitives.py and rows.py with the digest {digest}
 """
 
 from __future__ import annotations
@@ -401,110 +398,10 @@ import numpy as np
 
 from engine.jit import compiled, inlined
 from engine.primitives import *
+from engine.rows import gather, gather_lane, scatter, scatter_lane, ties, ties_lane
 
-LINK = {link}
 DENSE = ({dense},)
 """Opcodes whose second derivatives couple all of any number of operands."""
-
-
-@inlined
-def gather(ops: Any, a: Any, b: Any, v: Any, i: int, xs: Any) -> int:
-    """Copies the operands of the wide operation in row i to xs and answers how many there are."""
-    n = 0
-    while True:
-        xs[n] = v[a[i]]
-        n += 1
-        if b[i] + 1 == i and ops[b[i]] == LINK:
-            i -= 1
-        else:
-            break
-    if b[i] != v.size - 1:
-        xs[n] = v[b[i]]
-        n += 1
-    return n
-
-
-@inlined
-def scatter(l: Any, i: int, n: int, ds: Any) -> None:
-    """Spreads the local derivatives of a wide operation over its rows; links hand the gradient on unchanged."""
-    for k in range(n - 2):
-        l[i, 0] = ds[k]
-        l[i, 1] = 1.0
-        i -= 1
-    if n == 1:
-        l[i, 0] = ds[0]
-        l[i, 1] = 0.0
-    else:
-        l[i, 0] = ds[n - 2]
-        l[i, 1] = ds[n - 1]
-
-
-@inlined
-def gather_lane(ops: Any, a: Any, b: Any, v: Any, i: int, j: int, xs: Any) -> int:
-    """As gather, for row j of a block."""
-    n = 0
-    while True:
-        xs[n] = v[a[i], j]
-        n += 1
-        if b[i] + 1 == i and ops[b[i]] == LINK:
-            i -= 1
-        else:
-            break
-    if b[i] != v.shape[0] - 1:
-        xs[n] = v[b[i], j]
-        n += 1
-    return n
-
-
-@inlined
-def scatter_lane(l: Any, i: int, j: int, n: int, ds: Any) -> None:
-    """As scatter, for row j of a block."""
-    for k in range(n - 2):
-        l[i, 0, j] = ds[k]
-        l[i, 1, j] = 1.0
-        i -= 1
-    if n == 1:
-        l[i, 0, j] = ds[0]
-    else:
-        l[i, 0, j] = ds[n - 2]
-        l[i, 1, j] = ds[n - 1]
-
-
-@inlined
-def ties(ops: Any, a: Any, b: Any, v: Any, i: int) -> bool:
-    """Whether two different operands of the wide operation in row i share its value."""
-    first = -1
-    y = v[i]
-    while True:
-        slot = np.int64(a[i])
-        if v[slot] == y:
-            if first >= 0 and slot != first:
-                return True
-            first = slot
-        slot = np.int64(b[i])
-        if slot + 1 == i and ops[slot] == LINK:
-            i -= 1
-        else:
-            return slot != v.size - 1 and v[slot] == y and first >= 0 and slot != first
-
-
-@inlined
-def ties_lane(ops: Any, a: Any, b: Any, v: Any, i: int, j: int) -> bool:
-    """As ties, for row j of a block."""
-    first = -1
-    y = v[i, j]
-    while True:
-        slot = np.int64(a[i])
-        if v[slot, j] == y:
-            if first >= 0 and slot != first:
-                return True
-            first = slot
-        slot = np.int64(b[i])
-        if slot + 1 == i and ops[slot] == LINK:
-            i -= 1
-        else:
-            return slot != v.shape[0] - 1 and v[slot, j] == y and first >= 0 and slot != first
-
 '''
 
 _LOOPS = '''
@@ -608,15 +505,15 @@ def dense_tangent(op: int, xs: Any, n: int, y: float, ts: Any, ty: float, ds: An
 def source() -> str:
     """The text of rules.py."""
     here = Path(__file__).parent
-    # Compiled code is cached by this file's text alone, yet the primitives are compiled into it.
-    digest = hashlib.sha256((here / "primitives.py").read_bytes()).hexdigest()
+    # Compiled code is cached by this file's text alone, yet what it uses of others is compiled into it.
+    digest = hashlib.sha256(b"".join((here / name).read_bytes() for name in ("primitives.py", "rows.py"))).hexdigest()
     tangents = {
         operation.name: text
         for operation in OPERATIONS
         if operation.variadic and (text := _variadic_tangent(operation))
     }
     dense = ", ".join(str(code) for code, operation in enumerate(OPERATIONS, 2) if operation.name in tangents)
-    header = _HEADER.format(link=LINK, digest=digest, dense=dense)
+    header = _HEADER.format(digest=digest, dense=dense)
     variadic = [_variadic_function(operation) for operation in OPERATIONS if operation.variadic]
     loops = _LOOPS.format(
         forward=indent(_forward_cases(), " " * 8),

@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 from numba import types
 
-from engine.generate import CONSTANT_SECOND, LINK, OF_TWO
+from engine.generate import CONSTANT_SECOND, OF_TWO
 from engine.jit import compiled, inlined
 from engine.operations import CONSTANT, OPCODES, OPERATIONS
 from engine.primitives import chain
+from engine.rows import LINK
 from engine.rules import (
     DENSE,
     curvature,

@@ -1,9 +1,9 @@
 """The loops that know the operations. Written by `python -m engine.generate` from the operation table.
 
 A tape's row i has opcode ops[i], operands v[a[i]] and v[b[i]], value v[i] and local derivatives l[i]. The last place
-of v stands in for an operand that is not there. Operands beyond two sit in the rows before, of opcode 255.
+of v stands in for an operand that is not there. Operands beyond two sit in the rows before: see rows.py.
 
-Uses primitives.py with the digest be4ee627d729571a9b1d9787e5a1528b27e777ee2eb2880e29ac4b7146d40d23
+Uses primitives.py and rows.py with the digest 027387f6c9120c77956a6c2faaff6efd93901a06ecbadb2373dff686cfe36290
 """
 
 from __future__ import annotations
@@ -14,110 +14,10 @@ import numpy as np
 
 from engine.jit import compiled, inlined
 from engine.primitives import *
+from engine.rows import gather, gather_lane, scatter, scatter_lane, ties, ties_lane
 
-LINK = 255
 DENSE = (56, 60,)
 """Opcodes whose second derivatives couple all of any number of operands."""
-
-
-@inlined
-def gather(ops: Any, a: Any, b: Any, v: Any, i: int, xs: Any) -> int:
-    """Copies the operands of the wide operation in row i to xs and answers how many there are."""
-    n = 0
-    while True:
-        xs[n] = v[a[i]]
-        n += 1
-        if b[i] + 1 == i and ops[b[i]] == LINK:
-            i -= 1
-        else:
-            break
-    if b[i] != v.size - 1:
-        xs[n] = v[b[i]]
-        n += 1
-    return n
-
-
-@inlined
-def scatter(l: Any, i: int, n: int, ds: Any) -> None:
-    """Spreads the local derivatives of a wide operation over its rows; links hand the gradient on unchanged."""
-    for k in range(n - 2):
-        l[i, 0] = ds[k]
-        l[i, 1] = 1.0
-        i -= 1
-    if n == 1:
-        l[i, 0] = ds[0]
-        l[i, 1] = 0.0
-    else:
-        l[i, 0] = ds[n - 2]
-        l[i, 1] = ds[n - 1]
-
-
-@inlined
-def gather_lane(ops: Any, a: Any, b: Any, v: Any, i: int, j: int, xs: Any) -> int:
-    """As gather, for row j of a block."""
-    n = 0
-    while True:
-        xs[n] = v[a[i], j]
-        n += 1
-        if b[i] + 1 == i and ops[b[i]] == LINK:
-            i -= 1
-        else:
-            break
-    if b[i] != v.shape[0] - 1:
-        xs[n] = v[b[i], j]
-        n += 1
-    return n
-
-
-@inlined
-def scatter_lane(l: Any, i: int, j: int, n: int, ds: Any) -> None:
-    """As scatter, for row j of a block."""
-    for k in range(n - 2):
-        l[i, 0, j] = ds[k]
-        l[i, 1, j] = 1.0
-        i -= 1
-    if n == 1:
-        l[i, 0, j] = ds[0]
-    else:
-        l[i, 0, j] = ds[n - 2]
-        l[i, 1, j] = ds[n - 1]
-
-
-@inlined
-def ties(ops: Any, a: Any, b: Any, v: Any, i: int) -> bool:
-    """Whether two different operands of the wide operation in row i share its value."""
-    first = -1
-    y = v[i]
-    while True:
-        slot = np.int64(a[i])
-        if v[slot] == y:
-            if first >= 0 and slot != first:
-                return True
-            first = slot
-        slot = np.int64(b[i])
-        if slot + 1 == i and ops[slot] == LINK:
-            i -= 1
-        else:
-            return slot != v.size - 1 and v[slot] == y and first >= 0 and slot != first
-
-
-@inlined
-def ties_lane(ops: Any, a: Any, b: Any, v: Any, i: int, j: int) -> bool:
-    """As ties, for row j of a block."""
-    first = -1
-    y = v[i, j]
-    while True:
-        slot = np.int64(a[i])
-        if v[slot, j] == y:
-            if first >= 0 and slot != first:
-                return True
-            first = slot
-        slot = np.int64(b[i])
-        if slot + 1 == i and ops[slot] == LINK:
-            i -= 1
-        else:
-            return slot != v.shape[0] - 1 and v[slot, j] == y and first >= 0 and slot != first
-
 
 @inlined
 def _sum(xs: Any, n: int, ds: Any) -> float:
