@@ -3,7 +3,7 @@
 from flask import Flask
 
 from service import __version__
-from service.api import drawings, explanations, graphs, operations, problems, requests, runs, service
+from service.api import drawings, explanations, graphs, operations, problems, requests, runs, service, telemetry
 from service.api.blueprint import Api
 from service.api.current import Services
 from service.config import Config
@@ -31,6 +31,7 @@ def create_app(config: Config | None = None) -> Flask:
     app.url_map.strict_slashes = True
     app.extensions["chainrule"] = _services(config)
     problems.register(app)
+    telemetry.register(app)
     requests.register(app)
     api = Api(
         app,

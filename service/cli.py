@@ -1,10 +1,12 @@
 """The command line: serve, run, db, keys, config."""
 
 import ipaddress
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from tempfile import TemporaryDirectory
 from typing import BinaryIO
 
 import click
@@ -61,19 +63,26 @@ def serve(host: str | None, port: int | None, workers: int | None) -> None:
     # the workers to find them in the cache.
     from granian import Granian
     from granian.constants import Interfaces
+    from granian.log import LogLevels
 
     import engine.derivatives  # noqa: F401
+    from service.telemetry import METRICS_DIRECTORY, logs
 
-    Granian(
-        "service.wsgi:app",
-        address=config.host,
-        port=config.port,
-        interface=Interfaces.WSGI,
-        workers=config.workers,
-        blocking_threads=config.threads,
-        respawn_failed_workers=True,
-        workers_kill_timeout=30,
-    ).serve()
+    with TemporaryDirectory(prefix="chainrule-metrics-") as directory:
+        # What a worker process counted still counts when it has died: its files stay.
+        os.environ[METRICS_DIRECTORY] = directory
+        Granian(
+            "service.wsgi:app",
+            address=config.host,
+            port=config.port,
+            interface=Interfaces.WSGI,
+            workers=config.workers,
+            blocking_threads=config.threads,
+            respawn_failed_workers=True,
+            workers_kill_timeout=30,
+            log_level=LogLevels(config.log_level.value),
+            log_dictconfig=logs.configuration(config.log_level),
+        ).serve()
 
 
 def _refuse_strangers(config: Config) -> None:

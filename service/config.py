@@ -33,6 +33,15 @@ class Switch(StrEnum):
     OFF = "off"
 
 
+class LogLevel(StrEnum):
+    """How serious something must be to be logged."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
 def _setting(default: float | str, meaning: str, *, least: int = 0, most: int = 2**63 - 1) -> Any:
     return field(default=default, metadata={"meaning": meaning, "least": least, "most": most})
 
@@ -54,6 +63,12 @@ class Config:
         Switch.OFF, "Whether `chainrule serve` may listen beyond this machine without asking for keys (on, off)."
     )
     open_metrics: Switch = _setting(Switch.ON, "Whether /metrics needs no key (on, off).")
+    log_level: LogLevel = _setting(
+        LogLevel.INFO, "What is logged: this and everything more serious (debug, info, warning, error)."
+    )
+    tracing: Switch = _setting(
+        Switch.OFF, "Whether OpenTelemetry traces are sent, to where OTEL_EXPORTER_OTLP_ENDPOINT says (on, off)."
+    )
     workers: int = _setting(1, "Server processes; they share one database.", least=1, most=256)
     threads: int = _setting(4, "Requests that one server process works on at a time.", least=1, most=256)
     max_body_bytes: int = _setting(64 * 2**20, "Largest accepted request body, in bytes.", least=1024)

@@ -16,6 +16,7 @@ from service.paging import Page, make_token, read_token
 from service.records import GraphSummary, StoredGraph
 from service.store import graphs as statements
 from service.store.database import Database
+from service.telemetry.metrics import GRAPH_CACHE_HIT, GRAPH_CACHE_MISS
 
 _HASH_LENGTH = 64
 _LISTING = "graphs"
@@ -132,9 +133,11 @@ class _RecentGraphs:
 
     def get(self, graph_id: str) -> Graph | None:
         with self._lock:
-            if graph_id in self._graphs:
+            found = self._graphs.get(graph_id)
+            if found is not None:
                 self._graphs.move_to_end(graph_id)
-            return self._graphs.get(graph_id)
+        (GRAPH_CACHE_MISS if found is None else GRAPH_CACHE_HIT).inc()
+        return found
 
     def put(self, graph: Graph) -> None:
         with self._lock:

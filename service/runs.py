@@ -25,6 +25,7 @@ from service.store import graphs as graph_statements
 from service.store import queue as queue_statements
 from service.store import runs as statements
 from service.store.database import Database
+from service.telemetry import metrics, phases
 from service.work import DeadlineExceeded, Interrupted, Work
 
 _LISTING = "runs"
@@ -70,15 +71,23 @@ class Runs:
             detail = "What nobody waits for has to be stored: leave out store, or respond-async."
             request = replace(request, errors=(*request.errors, FieldError("INVALID_VALUE", detail, "/store")))
         identifier = reserved or run_id(datetime.now(UTC))
-        graph = self._graph(owner, request)
-        run = accept(request, graph, moment_of(identifier), self._limits)
-        if not request.store:
-            return compute(run, request.options, graph, Work(self._limits.max_seconds)), graph
-        if asynchronous or KINDS[run.kind].cost(graph, request.options) > self._limits.async_cells:
+        with phases.measured("parse"):
+            graph = self._graph(owner, request)
+            run = accept(request, graph, moment_of(identifier), self._limits)
+        queued = request.store and (asynchronous or self._is_costly(run.kind, graph, request))
+        if queued:
             run = replace(run, options=wire.to_json(request.options))
         else:
             run = compute(run, request.options, graph, Work(self._limits.max_seconds))
-        return self._save(owner, replace(run, id=identifier), graph if request.graph_id is None else None), graph
+        if request.store:
+            with phases.measured("persist"):
+                run = self._save(owner, replace(run, id=identifier), graph if request.graph_id is None else None)
+        if not queued:
+            metrics.observe_run(run.kind, run.state, phases.spent())
+        return run, graph
+
+    def _is_costly(self, kind: str, graph: Graph, request: RunRequest) -> bool:
+        return KINDS[kind].cost(graph, request.options) > self._limits.async_cells
 
     def execute(self, claim: Claim, work: Work) -> Run:
         """Compute a run that was queued; NotFound if it is gone, Interrupted if its work is stopped."""
@@ -96,8 +105,10 @@ class Runs:
         """Cancel a run that is not finished; RunFinished if it is, unless it was cancelled before."""
         identifier = _parse(text)
         with self._database.writing() as connection:
-            queue_statements.cancel(connection, owner, identifier, datetime.now(UTC))
+            cancelled = queue_statements.cancel(connection, owner, identifier, datetime.now(UTC))
         run, graph = self.find(owner, text)
+        if cancelled:
+            metrics.observe_run(run.kind, run.state, {})
         if run.state != "cancelled":
             raise RunFinished(f"Run {run.id} has {run.state} already.")
         return run, graph
@@ -194,8 +205,10 @@ def compute(run: Run, options: Mapping[str, Any], graph: Graph, work: Work) -> R
     """Compute an accepted run; a computation that breaks, or takes too long, is a failed one."""
     kind = KINDS[run.kind]
     run = replace(run, started_at=run.started_at or datetime.now(UTC))
+    metrics.NODES.observe(len(graph))
     try:
-        outcome = kind.compute(graph, options, work)
+        with phases.measured("compute"):
+            outcome = kind.compute(graph, options, work)
     except Interrupted:
         raise
     except DeadlineExceeded as exceeded:

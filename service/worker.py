@@ -11,6 +11,7 @@ from service.idempotency import Idempotency
 from service.queue import Claim, Queue
 from service.records import Run
 from service.runs import Runs
+from service.telemetry import metrics, phases
 from service.work import Interrupted, Work
 
 _PURGE_SECONDS = 600.0
@@ -99,6 +100,7 @@ class Worker:
             self._threads.submit(self._execute, claim, work)
 
     def _execute(self, claim: Claim, work: Work) -> None:
+        phases.begin()
         try:
             self._store(claim, self._runs.execute(claim, work), work)
         except NotFound:
@@ -116,7 +118,11 @@ class Worker:
         # What was computed is worth waiting for a database that is down; the lease is renewed as soon as it is back.
         while True:
             try:
-                if not self._queue.finish(claim, run):
+                with phases.measured("persist"):
+                    stored = self._queue.finish(claim, run)
+                if stored:
+                    metrics.observe_run(run.kind, run.state, phases.spent())
+                else:
                     _log.info("run %s was cancelled or taken over: attempt %d is dropped", claim.run_id, claim.attempt)
                 return
             except Unavailable as error:

@@ -2,11 +2,14 @@
 
 import ctypes
 import gc
+import multiprocessing.util
 import signal
 import sys
 
 import engine.derivatives  # noqa: F401  (compiles the kernels, or loads them from the cache)
 from service.app import create_app
+from service.config import Config, Switch
+from service.telemetry import tracing
 
 _PR_SET_PDEATHSIG = 1
 
@@ -27,7 +30,15 @@ def _spare_the_collector() -> None:
     gc.set_threshold(500_000, 10, 10)
 
 
+def _trace() -> None:
+    if Config.from_environment().tracing == Switch.ON:
+        tracing.start()
+        # A worker process leaves without atexit.
+        multiprocessing.util.Finalize(None, tracing.stop, exitpriority=0)
+
+
 _end_with_the_parent()
+_trace()
 app = create_app()
 app.extensions["chainrule"].worker.start()
 _spare_the_collector()

@@ -13,6 +13,8 @@ from service.config import settings
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+EXTRAS = PROJECT["project"]["optional-dependencies"].values()
+GROUPS = PROJECT["dependency-groups"]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 
 
@@ -37,7 +39,7 @@ def sources(*folders: str) -> set[str]:
 
 def test_locks_hold_every_direct_requirement() -> None:
     runtime = {name_of(requirement) for requirement in PROJECT["project"]["dependencies"]}
-    tests = {name_of(requirement) for requirement in PROJECT["dependency-groups"]["test"]}
+    tests = {name_of(requirement) for group in (*EXTRAS, GROUPS["test"]) for requirement in group}
     assert runtime <= locked("requirements.txt").keys()
     assert runtime | tests <= locked("requirements-test.txt").keys()
 
@@ -59,7 +61,7 @@ def test_locks_are_hashed_and_tied_to_no_index(lock: str) -> None:
 def test_every_direct_dependency_is_explained() -> None:
     explained = (ROOT / "docs/dependencies.md").read_text().lower()
     requirements = [*PROJECT["project"]["dependencies"]]
-    for group in PROJECT["dependency-groups"].values():
+    for group in (*EXTRAS, *GROUPS.values()):
         requirements += group
     unexplained = [name for name in map(name_of, requirements) if f"**{name}**" not in explained]
     assert unexplained == []

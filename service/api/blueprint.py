@@ -177,8 +177,9 @@ def _document_common_errors(doc: dict[str, Any], doc_info: Mapping[str, Any], **
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
         ]
+    responses = doc.setdefault("responses", {})
     for status in statuses:
-        doc["responses"].setdefault(status, status.name)
+        responses.setdefault(status, status.name)
     return doc
 
 

@@ -3,7 +3,7 @@
 import re
 import secrets
 import zlib
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from flask import Flask, Request, Response, current_app, g, request
 from marshmallow import Schema, ValidationError
@@ -22,6 +22,7 @@ from service.errors import (
     UnsupportedMediaType,
 )
 from service.schemas.errors import body_errors, query_errors
+from service.telemetry import phases
 
 JSON = "application/json"
 
@@ -90,6 +91,11 @@ def _decompress(body: bytes, most: int) -> bytes:
 
 class Parser(FlaskParser):
     """webargs, with our JSON, our status codes and our errors."""
+
+    def parse(self, *arguments: Any, **options: Any) -> Any:
+        """Read a body or a query and check it against its schema."""
+        with phases.measured("parse"):
+            return super().parse(*arguments, **options)
 
     def load_json(self, req: Request, schema: Schema) -> object:
         """Return the parsed body."""

@@ -10,6 +10,7 @@ from service.api.blueprint import Blueprint, respond
 from service.api.current import services
 from service.paging import MAX_PAGE_SIZE
 from service.schemas.service import HealthSchema, ServiceSchema
+from service.telemetry import metrics
 
 blueprint = Blueprint("service", __name__, description="The service itself.")
 
@@ -41,6 +42,13 @@ def show_readiness() -> Response:
     """Say whether the database answers and has the schema this version needs, within two seconds."""
     services().readiness.check()
     return respond({"status": "ready"})
+
+
+@blueprint.route("/metrics", methods=["GET"])
+@blueprint.answers_as("text/plain", description="Metrics in Prometheus' text format, of all server processes.")
+def show_metrics() -> Response:
+    """Show what Prometheus collects."""
+    return Response(metrics.exposition(services().queue.depth), content_type=metrics.MEDIA_TYPE)
 
 
 @blueprint.route("/openapi.json", methods=["GET"])
