@@ -57,7 +57,7 @@ class _Box:
         """All there is to know about the node, numbers in full."""
         known = [f"{self.kind} {visible(node)}" if self.kind != "inner" else visible(node)]
         if self.operation is not None:
-            known.append(f"{self.operation.name}: {self.operation.formula or self.operation.value}")
+            known.append(f"{self.operation.name}: {self.operation.formula}")
         known += [f"{name} {number_to_wire(value)}" for name, value in self.numbers()]
         return "\n".join(known)
 

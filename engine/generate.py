@@ -1,6 +1,6 @@
 """Writes rules.py, the compiled loops that know the operations, from the operation table.
 
-`python -m engine.generate` rewrites it; a test holds the file against the table.
+`python -m engine.generate` rewrites it, and docs/operations.md beside it; a test holds both against the table.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from textwrap import indent
 
+from engine.handbook import page
 from engine.operations import OPERATIONS, Operation
 from engine.symbolic import ONE, ZERO, Expression, add, derivative, find, name, number, parse, substitute
 
@@ -530,4 +531,6 @@ def source() -> str:
 
 
 if __name__ == "__main__":
-    (Path(__file__).parent / "rules.py").write_text(source())
+    here = Path(__file__).parent
+    (here / "rules.py").write_text(source())
+    (here.parent / "docs" / "operations.md").write_text(page())

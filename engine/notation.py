@@ -31,7 +31,7 @@ _FEW = 4
 
 def local_derivative(operation: Operation, operands: Sequence[str | float], place: int, result: str) -> Expression:
     """d result / d operand `place`, over the operands (node ids, or numbers) and the result's id."""
-    rules = operation.shown or operation.derivatives
+    rules = operation.shown
     named = [number(operand) if isinstance(operand, float) else name(operand) for operand in operands]
     if not operation.variadic:
         values = dict(zip(operation.parameters, named, strict=True))

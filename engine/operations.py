@@ -30,7 +30,8 @@ class Operation:
 
     `value` is an expression of primitives (functions of engine/primitives.py, or Python's operators);
     `derivatives` has one rule per parameter, or a single one when any number of operands is taken.
-    `kink` is a condition in the same language: where it holds, the derivative shown is a convention.
+    `kink` is a condition in the same language: where it holds, the derivative is a convention. `formula` and `shown`
+    say value and derivatives in the way people know them, where that is not how they are computed.
     """
 
     name: str
@@ -45,6 +46,10 @@ class Operation:
     domain: str = "all reals"
     kink: str | None = None
     convention: str | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "formula", self.formula or self.value)
+        object.__setattr__(self, "shown", self.shown or self.derivatives)
 
     @property
     def min_inputs(self) -> int:

@@ -41,9 +41,11 @@ def _show(operation: Operation) -> dict[str, Any]:
         "name": operation.name,
         "aliases": list(operation.aliases),
         "arity": {"min": operation.min_inputs, "max": operation.max_inputs},
-        "summary": operation.summary,
+        "summary": operation.summary
+        if operation.kink
+        else " ".join(filter(None, (operation.summary, operation.convention))),
         "formula": operation.formula,
-        "derivatives": list(operation.shown or operation.derivatives),
+        "derivatives": list(operation.shown),
         "domain": operation.domain,
-        "kink": operation.kink,
+        "kink": operation.kink and f"{operation.kink}: {operation.convention}",
     }

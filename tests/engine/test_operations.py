@@ -138,8 +138,7 @@ def test_no_wider_bound_is_given_than_needed(bound: WiderBound) -> None:
 
 @subjects
 def test_the_text_for_people_says_the_same(operation: Operation, size: int) -> None:
-    formula = operation.formula or operation.value
-    shown = operation.shown or operation.derivatives
+    formula, shown = operation.formula, operation.shown
     if operation.variadic:
         formula, shown = written_out(formula, size), shown * size
     compared = 0
