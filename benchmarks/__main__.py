@@ -7,9 +7,10 @@ import datetime
 import os
 import platform
 import sys
+import tempfile
 from pathlib import Path
 
-from benchmarks import batches, requests, single, start
+from benchmarks import batches, requests, single, start, training
 from benchmarks.picture import dot_plot
 from benchmarks.report import markdown
 
@@ -39,7 +40,9 @@ def main() -> None:
     sections, run = single.sections(say, quick)
     sections += [*batches.sections(say), start.section(say)]
     # Last, because the service sets the collector for good.
-    sections.append(requests.section(say))
+    with tempfile.TemporaryDirectory() as directory:
+        app = requests.application(Path(directory))
+        sections += [requests.section(say, app), training.section(say, app, 5 if quick else 100)]
     page = markdown(sections, machine(), PICTURE)
     print(page)
     if not quick:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -116,11 +115,9 @@ def measure(app: Application, nodes: int, report: Callable[[str], None]) -> tupl
     return row, {name: time / times["floor"] for name, time in times.items()}
 
 
-def section(report: Callable[[str], None]) -> Section:
-    with tempfile.TemporaryDirectory() as directory:
-        app = application(Path(directory))
-        small, ratios = measure(app, 10_000, report)
-        large, _ = measure(app, 100_000, report)
+def section(report: Callable[[str], None], app: Application) -> Section:
+    small, ratios = measure(app, 10_000, report)
+    large, _ = measure(app, 100_000, report)
     return Section(
         "Requests",
         "Nanoseconds per node of a whole `POST /v1/runs` through the WSGI application, with SQLite, a new graph in "
