@@ -97,7 +97,13 @@ class Worker:
             work = self._new_work()
             with self._lock:
                 self._active[claim] = work
-            self._threads.submit(self._execute, claim, work)
+            try:
+                self._threads.submit(self._execute, claim, work)
+            except RuntimeError:  # the interpreter began to shut down just now
+                self._stopping.set()
+                self._let_go(claim)
+                self._hand_back(claim)
+                return
 
     def _execute(self, claim: Claim, work: Work) -> None:
         phases.begin()
@@ -110,9 +116,12 @@ class Worker:
         except Exception:
             _log.exception("run %s could not be computed", claim.run_id)
         finally:
-            with self._lock:
-                del self._active[claim]
+            self._let_go(claim)
             self._queue.arrived.set()  # there is room for the next one
+
+    def _let_go(self, claim: Claim) -> None:
+        with self._lock:
+            del self._active[claim]
 
     def _store(self, claim: Claim, run: Run, work: Work) -> None:
         # What was computed is worth waiting for a database that is down; the lease is renewed as soon as it is back.
