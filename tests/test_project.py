@@ -50,7 +50,7 @@ def test_tests_run_the_versions_that_are_deployed() -> None:
     assert {name: tested[name] for name in deployed} == deployed
 
 
-@pytest.mark.parametrize("lock", ["requirements.txt", "requirements-test.txt"])
+@pytest.mark.parametrize("lock", ["requirements.txt", "requirements-test.txt", "requirements-bench.txt"])
 def test_locks_are_hashed_and_tied_to_no_index(lock: str) -> None:
     text = (ROOT / lock).read_text()
     entries = re.split(r"^(?=[\w.-]+==)", text, flags=re.MULTILINE)[1:]
