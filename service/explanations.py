@@ -27,6 +27,8 @@ Numbers = NDArray[np.float64]
 
 def node_numbers(run: Run, graph: Graph) -> tuple[Numbers | None, Numbers | None]:
     """Return the values and gradients float64[n] of a run; None for what it has not of every single node."""
+    if "rows" in run.findings:  # a batch holds what was selected of it, reduced perhaps: by chance n numbers, too
+        return None, None
     found = (run.arrays.get(name) for name in ("values", "gradients"))
     values, gradients = (array if array is not None and array.shape == (len(graph),) else None for array in found)
     return values, gradients

@@ -89,7 +89,7 @@ def show_graph(graph_id: str, form: Form) -> Response:
 
 
 @blueprint.route("/<graph_id>/gradient", methods=["POST"])
-@blueprint.body(GradientRequestSchema, example={"wrt": ["x1", "w1"]})
+@blueprint.body(GradientRequestSchema, required=False, example={"wrt": ["x1", "w1"]})
 @blueprint.answers(HTTPStatus.CREATED, StoredGraphSchema, headers=_ETAG | _LOCATION, description="New.")
 @blueprint.answers(HTTPStatus.OK, StoredGraphSchema, headers=_ETAG | _LOCATION, description="Stored before, unchanged.")
 @blueprint.fails(HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE)

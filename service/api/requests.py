@@ -60,7 +60,7 @@ def _refuse_unknown_parameters() -> None:
 
 
 def _negotiate() -> None:
-    if request.endpoint is None or request.headers.get("Accept", "*/*") == "*/*":
+    if request.endpoint is None or request.headers.get("Accept", "") in ("", "*/*"):
         return
     produced = getattr(current_app.view_functions[request.endpoint], "produces", (JSON,))
     if request.accept_mimetypes.best_match(produced) is None:
@@ -98,7 +98,9 @@ class Parser(FlaskParser):
             return super().parse(*arguments, **options)
 
     def load_json(self, req: Request, schema: Schema) -> object:
-        """Return the parsed body."""
+        """Return the parsed body; no body at all is as good as {} where the schema says so."""
+        if getattr(schema, "body_is_optional", False) and not req.content_type and not req.get_data():
+            return {}
         if req.mimetype != JSON or req.mimetype_params.get("charset", "utf-8").lower() != "utf-8":
             raise UnsupportedMediaType(f"The body must be {JSON} in UTF-8.")
         encoding = req.headers.get("Content-Encoding", "identity").strip().lower()

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from marshmallow import Schema, ValidationError, fields
+from marshmallow.exceptions import SCHEMA
 
 from engine.errors import escape
 from service.errors import FieldError
@@ -25,9 +26,15 @@ _CODES = {"Unknown field.": "UNKNOWN_FIELD", "Missing data for required field.":
 def body_errors(error: ValidationError) -> list[FieldError]:
     """Return what is wrong with a body, each with the JSON pointer to it."""
     return [
-        FieldError(mistake.code, mistake.detail, pointer="".join(f"/{escape(str(token))}" for token in path))
+        FieldError(mistake.code, mistake.detail, _pointer(path, mistake))
         for path, mistake in _flatten(error.messages, ())
     ]
+
+
+def _pointer(path: tuple[object, ...], mistake: Mistake) -> str:
+    if path and path[-1] == SCHEMA and mistake.code != "UNKNOWN_FIELD":
+        path = path[:-1]  # marshmallow's name for an object as a whole, unless the client sent such a field
+    return "".join(f"/{escape(str(token))}" for token in path)
 
 
 def query_errors(error: ValidationError) -> list[FieldError]:

@@ -127,6 +127,8 @@ class GraphListSchema(Schema):
 class GradientRequestSchema(Schema):
     """What to differentiate, and by what: the graph's outputs by all inputs, unless it says otherwise."""
 
+    body_is_optional = True
+
     wrt = Ids(
         validate=validate.Length(min=1, error="At least one input is needed."),
         metadata={"description": "Inputs to differentiate by."},

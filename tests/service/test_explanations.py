@@ -171,3 +171,14 @@ def test_only_gradients_are_explained(client: FlaskClient) -> None:
     response = client.post("/v1/explain", json={"graph": NEURON, "kind": "hessian"})
     assert response.status_code == 422
     assert "/kind" in [error["pointer"] for error in response.get_json()["errors"]]
+
+
+def test_a_reduced_batch_has_no_numbers_of_single_nodes(client: FlaskClient) -> None:
+    graph = {
+        "nodes": [{"id": "x", "op": "input", "data": 1.0}, {"id": "y", "op": "input", "data": 2.0}],
+        "outputs": ["y", "x"],
+    }
+    # As many outputs as nodes, in another order than the nodes'.
+    batch = client.post("/v1/runs", json={"graph": graph, "inputs": {"x": [5.0, 6.0]}, "reduce": "sum"}).get_json()
+    response = client.get(f"/v1/runs/{batch['id']}/nodes")
+    assert (response.status_code, response.get_json()["code"]) == (404, "NOT_FOUND")

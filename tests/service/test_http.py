@@ -109,7 +109,7 @@ def test_another_compression_is_refused_with_the_one_that_is_not(client: FlaskCl
 
 @pytest.mark.parametrize(
     ("accept", "status"),
-    [("application/json", 200), ("*/*", 200), ("application/*;q=0.1", 200), ("text/html, */*;q=0.1", 200),
+    [("application/json", 200), ("*/*", 200), ("", 200), ("application/*;q=0.1", 200), ("text/html, */*;q=0.1", 200),
      ("text/html", 406), ("application/xml, text/*", 406), ("application/json;q=0", 406)],
 )  # fmt: skip
 def test_what_the_client_cannot_read_is_not_sent(client: FlaskClient, accept: str, status: int) -> None:

@@ -123,6 +123,16 @@ def test_the_backward_graph_is_stored_and_runs_like_any_other(client: FlaskClien
     assert answer["outputs"]["d_x"] == pytest.approx(11.583853163452858, rel=1e-15)
 
 
+def test_a_backward_graph_needs_no_body_and_takes_only_an_object(client: FlaskClient) -> None:
+    graph = client.post("/v1/graphs", json={"expression": "y = x * x", "data": {"x": 3}}).json
+    made = client.post(f"/v1/graphs/{graph['id']}/gradient")
+    assert (made.status_code, made.json["outputs"]) == (201, ["y", "d_x"])
+    refused = client.post(f"/v1/graphs/{graph['id']}/gradient", json=[])
+    assert [(error["pointer"], error["code"]) for error in refused.json["errors"]] == [("", "INVALID_VALUE")]
+    refused = client.post(f"/v1/graphs/{graph['id']}/gradient", json={"_schema": 1})
+    assert [(error["pointer"], error["code"]) for error in refused.json["errors"]] == [("/_schema", "UNKNOWN_FIELD")]
+
+
 def test_a_backward_graph_of_what_is_not_there_is_refused(client: FlaskClient) -> None:
     graph = client.post("/v1/graphs", json=SADDLE).json
     assert client.post(f"/v1/graphs/{'0' * 64}/gradient", json={}).status_code == 404
