@@ -199,7 +199,11 @@ class _Builder:
     def _guarded(self, upstream: Reference, local: Reference, product: Reference) -> Reference:
         for zero, other in ((upstream, local), (local, upstream)):
             if isinstance(zero, int) and self._wild(other):
-                product = self.node("where", zero, product, 0.0)
+                guarded = self.node("where", zero, product, 0.0)
+                # The guard would also cut off the product's own derivative at that zero, so it stands only where the
+                # other factor minus itself is not 0: where that is infinite or NaN. A comparison would say it too,
+                # but at equality, which is a kink.
+                product = self.node("where", self.node("sub", other, other), guarded, product)
         return product
 
     # The chain rule

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.derivatives import gradient, hessian
+from engine.derivatives import gradient, hessian, jacobian
 from engine.graph import Graph
 from engine.operations import OPERATIONS
 
@@ -94,6 +94,32 @@ def test_the_gradient_of_the_backward_graph_is_the_hessian():
         assert [second.ids[k] for k in second.outputs] == [output, "d2_x", "d2_y"]
         matrix.append([values[second.position("d2_x")], values[second.position("d2_y")]])
     np.testing.assert_allclose(matrix, hessian(graph)[1], rtol=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("expression", "data"),
+    [
+        ("y = exp(a * b)", {"a": 1, "b": 0}),
+        ("y = tanh(a * b)", {"a": 1, "b": 0}),
+        ("y = log(1 + a * b)", {"a": 1, "b": 0}),
+        ("y = a / (1 + exp(-a * b))", {"a": 0, "b": 1}),
+        ("y = logsumexp(a, b, a * b)", {"a": 0, "b": 0}),
+        ("y = exp(a) * sum(a * a, b * b)", {"a": 0, "b": 0}),
+        ("y = atan(a * a)", {"a": 0}),
+        ("y = gelu(a)", {"a": 0}),
+        ("y = a**b", {"a": 2, "b": 0}),
+    ],
+)
+def test_its_gradient_is_the_hessian_also_where_a_factor_is_exactly_zero(expression, data):
+    graph = Graph.from_document({"expression": expression, "data": data})
+    backward = graph.gradient()
+    rows = jacobian(backward, outputs=[f"d_{node}" for node in data], wrt=list(data))[1]
+    assert rows == pytest.approx(hessian(graph, wrt=list(data))[1], rel=1e-14)
+
+
+def test_its_guards_are_no_kinks():
+    graph = Graph.from_document({"expression": "y = exp(a * b)", "data": {"a": 1, "b": 0}})
+    assert gradient(graph.gradient()).nonsmooth == []
 
 
 @pytest.mark.parametrize(
