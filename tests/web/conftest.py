@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, sync_playwright
 
 from tests.conftest import ROOT, Server, start_server
 
@@ -95,11 +95,11 @@ def _note_mistake(kind: str, text: str, mistakes: list[str]) -> None:
 
 
 @pytest.fixture
-def screenshot() -> Callable[[Page, str], None]:
+def screenshot() -> Callable[[Page | Locator, str], None]:
     """Keep a picture of the page for people to look at."""
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
 
-    def take(page: Page, name: str) -> None:
+    def take(page: Page | Locator, name: str) -> None:
         page.screenshot(path=SCREENSHOTS / f"{name}.png")
 
     return take

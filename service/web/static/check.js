@@ -42,7 +42,7 @@ export class Check {
     this.panel.replaceChildren(
       h("p", { role: "status" }, check.passed ? "The two agree." : "The two differ for the inputs marked ✗."),
       h("div", { class: "scrolls", tabindex: 0, role: "region", "aria-label": "Numerical check" }, h("table", {},
-        h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "input"), ["analytic", "numerical", "relative error"].map((title) => h("th", { scope: "col", class: "numeric" }, title)), h("th", { scope: "col" }, ""))),
+        h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "input"), ["analytic", "numerical", "relative error"].map((title) => h("th", { scope: "col", class: "numeric" }, title)), h("th", { scope: "col" }, "verdict"))),
         h("tbody", {}, rows))),
       h("button", { type: "button", class: "quiet", onclick: () => this.run() }, "Check again"),
     );

@@ -115,7 +115,7 @@ export class Descent {
 
   /** The model over the plane of its two inputs, where it has two. */
   async #boundary(inputs) {
-    const { graph, data, settings, body } = this.current() ?? {};
+    const { data, settings, body } = this.current() ?? {};
     if (!data || !settings?.score) return;
     const [xName, yName] = settings.plane;
     const target = settings.target;
@@ -132,7 +132,7 @@ export class Descent {
     const values = (run.outputs ?? run.values)[settings.score].map(fromWire);
     const points = data[xName].map((x, k) => ({ x, y: data[yName][k], positive: data[target]?.[k] > 0 }));
     this.plane.replaceChildren(planePlot(values, GRID, points, ...ranges, { side: 240, label: `The sign of ${settings.score} over the plane of ${xName} and ${yName}, with the rows of the data` }),
-      h("p", { class: "caption" }, `sign of ${settings.score} over ${xName}, ${yName} · ${graph.nodes.length} nodes`));
+      h("p", { class: "caption" }, `sign of ${settings.score} over ${xName} and ${yName}`));
   }
 }
 

@@ -67,7 +67,8 @@ export class Leaves {
     }
     if (finite && document.activeElement !== row.range) row.range.value = ((value - row.low) / (row.high - row.low)) * STEPS;
     row.range.setAttribute("aria-valuetext", brief(value));
-    row.gradient.textContent = gradient === undefined ? "" : `grad ${brief(gradient)}`;
+    row.gradient.textContent = gradient === undefined ? "" : `grad ${brief(gradient, 5)}`;
+    row.gradient.title = gradient === undefined ? "" : exact(gradient);
     row.gradient.className = `leaf-gradient ${gradient < 0 ? "minus" : gradient > 0 ? "plus" : ""}`;
   }
 }

@@ -18,10 +18,12 @@ export function decimals(value) {
   return sign(value === 0 || (size >= 5e-5 && size < 1e5) ? value.toFixed(4) : value.toExponential(3));
 }
 
-/** Six significant digits, and a point where the number is whole. */
-export function brief(value) {
+/** A few significant digits, and a point where the number is whole. */
+export function brief(value, digits = 6) {
   if (!Number.isFinite(value)) return sign(String(value));
-  const text = String(Number(value.toPrecision(6)));
+  const rounded = Number(value.toPrecision(digits));
+  // As Python writes it: an exponent below a ten-thousandth.
+  const text = rounded !== 0 && Math.abs(rounded) < 1e-4 ? rounded.toExponential() : String(rounded);
   return sign(/[.e]/.test(text) ? text : `${text}.0`);
 }
 

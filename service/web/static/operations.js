@@ -16,7 +16,7 @@ export async function showOperations(view) {
   const cards = h("div", { class: "cards" });
   view.replaceChildren(
     h("h1", { id: "operations-title" }, "Operations"),
-    h("p", {}, "Each is computed and differentiated by one row of one table. The curves are the service's own numbers: ", h("span", { class: "key value" }, "the function"), " and ", h("span", { class: "key slope" }, "its derivative"), "."),
+    h("p", {}, "Each is computed and differentiated by one row of one table. The curves are the service's own numbers: ", h("span", { class: "key value" }, "the function"), " and ", h("span", { class: "key slope" }, "its derivative"), ". In a derivative, ", h("i", {}, "y"), " is the result."),
     h("p", { class: "row" }, h("label", { class: "inline", for: "operation-search" }, "Search ", search)),
     status,
     cards,
@@ -74,7 +74,8 @@ async function draw(operation, target) {
   const place = target.querySelector(".curve-place");
   try {
     const run = await post("/v1/runs", { graph, inputs: { x: xs }, store: false });
-    const points = (numbers) => xs.map((x, k) => [x, fromWire(numbers[k])]);
+    // Where the function is nothing, its derivative's formula may still have a value, but nothing to be the slope of.
+    const points = (numbers) => xs.map((x, k) => [x, Number.isNaN(fromWire(run.outputs.y[k])) ? NaN : fromWire(numbers[k])]);
     const what = others.length ? `${operation.name}(x, ${others.join(", ")})` : `${operation.name}(x)`;
     place.replaceChildren(
       linePlot([{ points: points(run.outputs.y), className: "value" }, { points: points(run.gradients.x), className: "slope" }], { width: 300, height: 170, zero: true, label: `${what} and its derivative for x from ${-REACH} to ${REACH}` }),

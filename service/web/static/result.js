@@ -25,12 +25,12 @@ function own(run) {
   }
   const matrix = run.jacobian ?? (run.hessian && { rows: run.hessian.wrt, columns: run.hessian.wrt, matrix: run.hessian.matrix });
   if (matrix) {
-    return [table(["", ...matrix.columns], matrix.matrix.map((row, k) => [matrix.rows[k], ...row.map((value) => decimals(fromWire(value)))]))];
+    return [table(["d / d", ...matrix.columns], matrix.matrix.map((row, k) => [matrix.rows[k], ...row.map((value) => decimals(fromWire(value)))]))];
   }
   const vector = run.tangents ?? run.hvp;
   if (vector) return [table(["node", "value"], Object.entries(vector).map(([node, value]) => [node, brief(fromWire(value))]))];
   if (run.check) {
-    return [table(["input", "analytic", "numerical", ""], Object.entries(run.check.nodes).map(([node, found]) => [node, decimals(fromWire(found.analytic)), decimals(fromWire(found.numeric)), found.passed ? "✓ agrees" : "✗ differs"]))];
+    return [table(["input", "analytic", "numerical", "verdict"], Object.entries(run.check.nodes).map(([node, found]) => [node, decimals(fromWire(found.analytic)), decimals(fromWire(found.numeric)), found.passed ? "✓ agrees" : "✗ differs"]))];
   }
   return [];
 }

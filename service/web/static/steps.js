@@ -138,7 +138,7 @@ function seedLines(step) {
 
 /** The chain rule for one step, then with its numbers; `name` sets a node's id as it is called. */
 function chainLines(step, name) {
-  const times = "\u2009×\u2009";
+  const times = " × ";
   // A long sub-expression goes by its operation here, as in the sentence.
   const short = (id) => (text(name(id)).length > 12 ? null : name(id));
   const fraction = h("span", { class: "fraction" }, h("span", {}, "∂", short(step.node) ?? ["\u2009", step.op]), h("span", {}, "∂", name(step.to)));
