@@ -116,7 +116,8 @@ def free_port() -> int:
 def start_server(log: Path, environment: Mapping[str, str], *arguments: str) -> Server:
     """Start `chainrule serve` on a free port and wait until it is alive.
 
-    Raises AssertionError with the server's output if it ends, or says nothing for 60 seconds.
+    Raises AssertionError with the server's output if it ends, or says nothing for three minutes, which compiling the
+    kernels may take on a busy machine.
     """
     port = free_port()
     with log.open("ab") as output:
@@ -139,7 +140,7 @@ def start_server(log: Path, environment: Mapping[str, str], *arguments: str) -> 
             stderr=subprocess.STDOUT,
         )
     url = f"http://127.0.0.1:{port}"
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while time.monotonic() < deadline:
         if process.poll() is not None:
             break
