@@ -33,6 +33,7 @@ check: $(VENV)/installed-test ## Check style and types
 
 bench: $(BENCH)/installed ## Measure against the peers and write docs/performance.md; BENCH_ARGS=--quick is a glance
 	$(BENCH)/bin/python -m benchmarks $(BENCH_ARGS)
+	$(BENCH)/bin/python -W ignore -m benchmarks.agreement
 
 try-image: ## Build the image without Docker and try it (needs root, debootstrap and buildah)
 	$(PYTHON) tests/try_image.py
