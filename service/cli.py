@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from tempfile import TemporaryDirectory
 from typing import BinaryIO
 
@@ -21,6 +21,14 @@ from service.records import Scope
 from service.store import schema
 from service.store.database import Database
 from service.store.schema import SchemaState
+
+
+def _age(text: str) -> timedelta:
+    units = {"d": "days", "h": "hours", "m": "minutes"}
+    try:
+        return timedelta(**{units[text[-1:]]: int(text[:-1])})
+    except (KeyError, ValueError, OverflowError):
+        raise click.BadParameter(f"{text!r} is no age such as 30d, 12h or 90m") from None
 
 
 @click.group()
@@ -159,6 +167,44 @@ def current() -> None:
     """Print the schema's revision, and how it relates to the one this version needs."""
     with _database(_config()) as database:
         click.echo(f"{schema.current(database) or 'none'} ({schema.state(database).value})")
+
+
+@db.command()
+@click.option("--older-than", "age", type=_age, required=True, help="Age, as in 30d, 12h or 90m.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be deleted.")
+def prune(age: timedelta, dry_run: bool) -> None:
+    """Delete finished runs of that age, then graphs as old that no run refers to; the service may be running."""
+    from service import pruning
+
+    before = datetime.now(UTC) - age
+    with _database(_config()) as database:
+        pruned = (pruning.count if dry_run else pruning.prune)(database, before)
+    click.echo(f"{'Would delete' if dry_run else 'Deleted'} {pruned.runs} runs and {pruned.graphs} graphs.")
+
+
+@main.command("export")
+@click.argument("file", type=click.File("wb", lazy=True, atomic=True))
+def export_archive(file: BinaryIO) -> None:
+    """Write all graphs and runs to FILE ("-": standard output), as docs/archive-format.md describes."""
+    from service import archive
+
+    with _database(_config()) as database:
+        written = archive.write(database, file)
+    click.echo(f"Wrote {written.graphs} graphs and {written.runs} runs.", err=True)
+
+
+@main.command("import")
+@click.argument("file", type=click.File("rb"))
+def import_archive(file: BinaryIO) -> None:
+    """Store the graphs and runs of FILE ("-": standard input) that are not there yet; it may be repeated."""
+    from service import archive
+
+    with _database(_config()) as database:
+        try:
+            read = archive.read(database, file)
+        except archive.ArchiveError as error:
+            raise click.ClickException(f"{error}.") from None
+    click.echo(f"Stored {read.graphs} graphs and {read.runs} runs that were not there.", err=True)
 
 
 @main.group("keys")

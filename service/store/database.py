@@ -31,10 +31,12 @@ class Database:
         if self.embedded:
             self._writer: Engine = self.engine.execution_options(immediate=True)
             self._reader: Engine = self.engine
+            self._snapshot: Engine = self.engine
         else:
             self._writer = self.engine
             # A single statement needs no BEGIN and no ROLLBACK around it: one round trip instead of three.
             self._reader = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+            self._snapshot = self.engine.execution_options(isolation_level="REPEATABLE READ")
 
     def _connect(self, connections: int, timeout_seconds: int) -> Engine:
         common: dict[str, Any] = {
@@ -65,6 +67,14 @@ class Database:
             yield connection
 
     @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """Give a connection whose SELECTs all see the database as it was at the first."""
+        with _translated(), self._snapshot.connect() as connection:
+            if self.embedded:
+                connection.exec_driver_sql("BEGIN")  # see _begin_sqlite: readers have none otherwise
+            yield connection
+
+    @contextmanager
     def writing(self) -> Iterator[Connection]:
         """Give a connection in a transaction that is on disk when the block ends, or never was."""
         with _translated(), self._writer.begin() as connection:
@@ -92,7 +102,9 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except (OperationalError, InterfaceError, PoolTimeout) as error:
-        raise Unavailable("The database does not answer; nothing was stored. Try again.") from error
+        raise Unavailable(
+            "The database does not answer. Try again; with an Idempotency-Key nothing is done twice."
+        ) from error
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:

@@ -43,8 +43,13 @@ _LOAD = (
 
 def add(connection: Connection, owner: str, run: Run) -> None:
     """Store a run and its arrays; IntegrityError when its graph is not there."""
-    connection.execute(_INSERT, {"owner": owner} | {column: getattr(run, column) for column in _COLUMNS})
+    connection.execute(_INSERT, row(owner, run))
     add_arrays(connection, run)
+
+
+def row(owner: str, run: Run) -> dict[str, Any]:
+    """Return a run as its row has it, arrays aside."""
+    return {"owner": owner} | {column: getattr(run, column) for column in _COLUMNS}
 
 
 def add_arrays(connection: Connection, run: Run) -> None:
