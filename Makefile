@@ -43,7 +43,7 @@ LOCK := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-h
 	--custom-compile-command 'make lock' pyproject.toml
 lock: ## Lock newer versions of all requirements (needs uv)
 	$(LOCK) --upgrade --group build --output-file requirements.txt
-	$(LOCK) --upgrade --extra tracing --group build --group test --constraint requirements.txt --output-file requirements-test.txt
+	$(LOCK) --upgrade --extra tracing --extra distributed --group build --group test --constraint requirements.txt --output-file requirements-test.txt
 	$(LOCK) --upgrade --group bench --constraint requirements.txt --output-file requirements-bench.txt
 
 # $(call new-venv,FOLDER)

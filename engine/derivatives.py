@@ -367,21 +367,43 @@ def hessian(
 ) -> tuple[Array, Array]:
     """The nodes' values float64[n] and the matrix of second derivatives of one output, float64[wrt, wrt].
 
+    One triangle of its columns, mirrored, so the matrix is symmetric to the bit.
+    """
+    values, columns = hessian_columns(graph, inputs, output=output, wrt=wrt, checkpoint=checkpoint)
+    return values, mirrored(columns)
+
+
+def hessian_columns(
+    graph: Graph,
+    inputs: Mapping[str, float] | None = None,
+    *,
+    output: str | None = None,
+    wrt: Sequence[str] | None = None,
+    columns: slice = slice(None),
+    checkpoint: Checkpoint = no_checkpoint,
+) -> tuple[Array, Array]:
+    """The nodes' values float64[n] and some columns of the matrix of second derivatives, float64[wrt, columns].
+
     From Hessian-vector products, several directions in a sweep; inputs that the output does not depend on are left
-    out of the sweeps. One triangle is computed and mirrored, so the matrix is symmetric to the bit.
+    out of the sweeps.
     """
     second = _SecondOrder(graph, inputs, output, checkpoint)
     tape = second.tape
-    columns = wrt_positions(graph, wrt)
-    matrix = np.zeros((len(columns), len(columns)))
+    rows = wrt_positions(graph, wrt)
+    directions = rows[columns]
+    matrix = np.zeros((len(rows), len(directions)))
     unused = set(disconnected(tape, np.array([second.output])))
-    live = np.array([k for k, position in enumerate(columns.tolist()) if position not in unused], np.int64)
-    slots = tape.slots[columns]
+    live = np.array([k for k, position in enumerate(directions.tolist()) if position not in unused], np.int64)
     for start in range(0, len(live), _DIRECTIONS):
         checkpoint()
         some = live[start : start + _DIRECTIONS]
         t = np.zeros((tape.size, len(some)))
-        t[slots[some], np.arange(len(some))] = 1.0
-        matrix[:, some] = second.along(t)[slots]
+        t[tape.slots[directions[some]], np.arange(len(some))] = 1.0
+        matrix[:, some] = second.along(t)[tape.slots[rows]]
+    return tape.to_nodes(second.v), matrix
+
+
+def mirrored(matrix: Array) -> Array:
+    """The square matrix with its upper triangle in place of the lower one too."""
     upper = np.triu(matrix)
-    return tape.to_nodes(second.v), np.where(np.tri(len(columns), k=-1, dtype=bool), upper.T, upper)
+    return np.where(np.tri(len(matrix), k=-1, dtype=bool), upper.T, upper)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
@@ -155,6 +155,9 @@ class Graph:
     def to_bytes(self) -> bytes:
         """The graph for storage, evaluation order included; see docs/storage-format.md."""
         return encoding.encode(self) + encoding.encode_order(self)
+
+    def __reduce__(self) -> tuple[Callable[[bytes], Graph], tuple[bytes]]:
+        return Graph.from_bytes, (self.to_bytes(),)
 
     @cached_property
     def id(self) -> str:

@@ -1,5 +1,7 @@
 """The Flask application, made from settings."""
 
+from functools import partial
+
 from flask import Flask
 
 from service import __version__
@@ -9,6 +11,7 @@ from service.api.current import Services
 from service.config import Config
 from service.drawings import Drawings
 from service.graphs import Graphs
+from service.helpers import helpers
 from service.idempotency import Idempotency
 from service.keys import Keys
 from service.queue import Queue
@@ -72,7 +75,7 @@ def _services(config: Config) -> Services:
             queue,
             stored_runs,
             idempotency,
-            lambda: Work(config.max_seconds),
+            partial(Work, config.max_seconds, helpers(config.dask_scheduler)),
             slots=config.run_slots,
             lease_seconds=config.lease_seconds,
         ),

@@ -93,6 +93,9 @@ class Config:
         "Cost of a run (nodes times rows, columns or steps) above which the service queues it by its own choice.",
     )
     run_slots: int = _setting(2, "Queued runs that one server process computes at a time; 0 leaves them to others.")
+    dask_scheduler: str = _setting(
+        "", "Address of a Dask scheduler, as tcp://HOST:8786, whose workers share large queued runs; none if empty."
+    )
     max_queued: int = _setting(1000, "Most runs that may wait in the queue.")
     max_attempts: int = _setting(
         10, "How often a run is taken up, when the processes that compute it die, before it has failed.", least=1
@@ -163,7 +166,7 @@ class Setting:
             return self._read_number(text)
         if issubclass(self.type, StrEnum):
             return self._read_choice(text)
-        if not text.strip():
+        if not text.strip() and self.default:
             raise ValueError("is empty")
         return text
 

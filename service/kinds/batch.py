@@ -1,11 +1,13 @@
 """Batches: gradient runs whose inputs hold arrays, one independent row after the other."""
 
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.derivatives import batch
+from engine.derivatives import Batch, batch
 from engine.graph import Graph
 from engine.operations import CONSTANT, INPUT
 from service import references, wire
@@ -78,16 +80,22 @@ def compute(graph: Graph, options: Options, outputs: list[str], work: Work) -> O
     seeds = options.get("seeds", {})
     inputs = options["inputs"]
     value_of, gradient_of = _selected(graph, options.get("select"), [graph.position(node) for node in outputs])
-    found = batch(
+    stretches = work.parts(rows_of(options), len(graph))
+    task = partial(
+        batch,
         graph,
-        inputs,
         # The outputs come with every answer.
         value_of=np.concatenate([[graph.position(node) for node in outputs], value_of]).astype(np.int64),
         gradient_of=gradient_of,
         outputs=outputs,
         seeds={node: seeds.get(node, 1.0) for node in outputs},
-        checkpoint=work.checkpoint,
+        threads=1 if len(stretches) > 1 else None,
     )
+    parts = [
+        {node: value[stretch] if isinstance(value, np.ndarray) else value for node, value in inputs.items()}
+        for stretch in stretches
+    ]
+    found = _joined(work.map(task, parts), [stretch.start for stretch in stretches])
     values, gradients = found.values, found.gradients
     if (reduction := options.get("reduce", "none")) != "none":
         reduce = np.sum if reduction == "sum" else np.mean
@@ -113,6 +121,19 @@ def compute(graph: Graph, options: Options, outputs: list[str], work: Work) -> O
             "disconnected": found.disconnected,
             "nonfinite": [*found.nonfinite, found.row],
         },
+    )
+
+
+def _joined(parts: list[Batch], starts: list[int]) -> Batch:
+    """Return the batch that was computed in parts, given the row that each of them starts with."""
+    bad, start = next(((part, k) for part, k in zip(parts, starts, strict=True) if part.row is not None), (parts[0], 0))
+    return replace(
+        parts[0],
+        values=np.concatenate([part.values for part in parts], axis=1),
+        gradients=np.concatenate([part.gradients for part in parts], axis=1),
+        nonsmooth=sorted({position for part in parts for position in part.nonsmooth}),
+        nonfinite=bad.nonfinite,
+        row=None if bad.row is None else start + bad.row,
     )
 
 

@@ -1,10 +1,13 @@
 """Second derivatives of one output: all of them (hessian), or their product with a vector (hvp)."""
 
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from engine.derivatives import hessian, hvp, wrt_positions
+from engine.derivatives import hessian_columns, hvp, mirrored, wrt_positions
 from engine.graph import Graph
 from engine.operations import INPUT
 from service import references, wire
@@ -44,8 +47,23 @@ def _cost(graph: Graph, options: Options) -> int:
 def _compute_hessian(graph: Graph, options: Options, work: Work) -> Outcome:
     (output,) = outputs_of(graph, options)
     wrt = options.get("wrt")
-    _, matrix = hessian(graph, options.get("inputs", {}), output=output, wrt=wrt, checkpoint=work.checkpoint)
+    task = partial(_block, graph, options.get("inputs", {}), output, wrt)
+    blocks = work.map(task, work.parts(_columns(graph, options), len(graph)))
+    matrix = mirrored(np.concatenate(blocks, axis=1))
     return Outcome({"hessian": matrix}, {"wrt": wrt_positions(graph, wrt).tolist()})
+
+
+def _block(
+    graph: Graph,
+    inputs: Mapping[str, float],
+    output: str,
+    wrt: list[str] | None,
+    part: slice,
+    *,
+    checkpoint: Callable[[], None],
+) -> NDArray[np.float64]:
+    """Return the columns of one part."""
+    return hessian_columns(graph, inputs, output=output, wrt=wrt, columns=part, checkpoint=checkpoint)[1]
 
 
 def _answer_hessian(graph: Graph, run: Run) -> Any:

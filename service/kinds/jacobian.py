@@ -1,8 +1,11 @@
 """Jacobian runs: d(output)/d(input) for all of the outputs and of the inputs asked for."""
 
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from engine.derivatives import jacobian, wrt_positions
 from engine.graph import Graph
@@ -36,11 +39,33 @@ def _cost(graph: Graph, options: Options) -> int:
 
 
 def _compute(graph: Graph, options: Options, work: Work) -> Outcome:
-    wrt = options.get("wrt")
-    _, matrix = jacobian(
-        graph, options.get("inputs", {}), outputs=outputs_of(graph, options), wrt=wrt, checkpoint=work.checkpoint
-    )
-    return Outcome({"jacobian": matrix}, {"wrt": wrt_positions(graph, wrt).tolist()})
+    columns = wrt_positions(graph, options.get("wrt")).tolist()
+    outputs, wrt = outputs_of(graph, options), [graph.ids[position] for position in columns]
+    task = partial(_block, graph, options.get("inputs", {}), outputs, wrt)
+    sweeps = work.parts(min(len(outputs), len(wrt)), len(graph))
+    matrix = np.concatenate(work.map(task, sweeps), axis=0 if _by_rows(outputs, wrt) else 1)
+    return Outcome({"jacobian": matrix}, {"wrt": columns})
+
+
+def _by_rows(outputs: list[str], wrt: list[str]) -> bool:
+    return len(outputs) <= len(wrt)
+
+
+def _block(
+    graph: Graph,
+    inputs: Mapping[str, float],
+    outputs: list[str],
+    wrt: list[str],
+    part: slice,
+    *,
+    checkpoint: Callable[[], None],
+) -> NDArray[np.float64]:
+    """Return the rows, or the columns, of one part: of those that are fewer, for a sweep each."""
+    if _by_rows(outputs, wrt):
+        outputs = outputs[part]
+    else:
+        wrt = wrt[part]
+    return jacobian(graph, inputs, outputs=outputs, wrt=wrt, checkpoint=checkpoint)[1]
 
 
 def _answer(graph: Graph, run: Run) -> Any:
