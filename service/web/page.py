@@ -37,8 +37,8 @@ def register(app: Flask) -> None:
     app.register_blueprint(blueprint)
 
 
-# Loaded by an element of its own, and by the worker.
-_APART = ("theme", "layout-worker")
+# Loaded by elements of their own, and by the worker.
+_APART = ("theme", "layout-worker", "docs")
 
 
 def digest(files: Iterable[Path]) -> str:
@@ -56,14 +56,24 @@ def digest(files: Iterable[Path]) -> str:
 @blueprint.get("/operations")
 def show_page(run_id: str | None = None) -> Response:
     """Answer the one document; what it shows is decided by its scripts, from the path."""
-    files, modules = current_app.config["PAGE_FILES"], current_app.config["PAGE_MODULES"]
-    page = render_template("page.html", static=f"/static/{files}", modules=modules, version=__version__)
+    return _document("page.html", modules=current_app.config["PAGE_MODULES"], version=__version__)
+
+
+@blueprint.get("/docs")
+def show_docs() -> Response:
+    """Answer the documentation of the API, to read and to try."""
+    return _document("docs.html")
+
+
+def _document(template: str, **shown: object) -> Response:
+    page = render_template(template, static=f"/static/{current_app.config['PAGE_FILES']}", **shown)
     response = Response(page, content_type="text/html; charset=utf-8")
     response.headers["Cache-Control"] = "no-cache"
     return _guarded(response)
 
 
-show_page.produces = ("text/html",)  # type: ignore[attr-defined]
+for _view in (show_page, show_docs):
+    _view.produces = ("text/html",)  # type: ignore[attr-defined]
 
 
 @blueprint.get("/static/<files>/<path:name>")

@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 from service.web.page import STATIC
 
 
-@pytest.mark.parametrize("path", ["/", "/runs", "/runs/anything", "/operations"])
+@pytest.mark.parametrize("path", ["/", "/runs", "/runs/anything", "/operations", "/docs"])
 def test_the_page_is_one_document_under_a_strict_policy(client: FlaskClient, path: str) -> None:
     response = client.get(path, headers={"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"})
     assert (response.status_code, response.content_type) == (200, "text/html; charset=utf-8")
@@ -22,7 +22,8 @@ def test_the_page_is_one_document_under_a_strict_policy(client: FlaskClient, pat
 
 def test_every_file_that_the_page_names_is_there_and_may_be_kept(client: FlaskClient) -> None:
     named = re.findall(r'(?:src|href)="(/static/[^"]+)"', client.get("/").text)
-    assert any(name.endswith("/app.js") for name in named)
+    named += re.findall(r'(?:src|href)="(/static/[^"]+)"', client.get("/docs").text)
+    assert {"app.js", "docs.js"} <= {name.rsplit("/", 1)[1] for name in named}
     for name in named:
         with client.get(name) as response:
             assert response.status_code == 200
@@ -46,7 +47,8 @@ def test_nothing_else_is_served(client: FlaskClient, name: str) -> None:
 
 def test_every_module_is_imported_or_loaded_by_another() -> None:
     sources = {path.name: path.read_text() for path in STATIC.glob("*.js")}
-    text = "\n".join([*sources.values(), Path(STATIC.parent, "templates", "page.html").read_text()])
+    templates = [path.read_text() for path in Path(STATIC.parent, "templates").glob("*.html")]
+    text = "\n".join([*sources.values(), *templates])
     for name in sources:
         assert re.search(rf"/{re.escape(name)}\"", text), name
 

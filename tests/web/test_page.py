@@ -496,3 +496,13 @@ def test_a_stored_run_of_any_kind_can_be_looked_at(visit: Visit, kind: dict[str,
     expect(page.locator("#result")).to_contain_text(shown)
     expect(box(page, "y")).to_be_visible()
     expect(page.locator("#problems")).to_be_empty()
+
+
+def test_the_api_can_be_read_and_tried(visit: Visit, screenshot: Screenshot) -> None:
+    page = visit("/docs")
+    expect(page.get_by_role("heading", name=re.compile("Chainrule"))).to_be_visible()
+    page.locator("#operations-runs-create_run, [id*=runs][id*=post]").first.get_by_role("button").first.click()
+    page.get_by_role("button", name="Try it out").click()
+    page.get_by_role("button", name="Execute").click()
+    expect(page.locator(".live-responses-table tbody .response-col_status").first).to_contain_text("201")
+    screenshot(page, "docs")
