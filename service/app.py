@@ -19,6 +19,7 @@ from service.readiness import Readiness
 from service.runs import Runs
 from service.schemas.runs import RunRequestSchema
 from service.store.database import Database
+from service.throttle import Throttle
 from service.web import page
 from service.work import Work
 from service.worker import Worker
@@ -67,6 +68,7 @@ def _services(config: Config) -> Services:
         database=database,
         readiness=Readiness(database),
         keys=Keys(database),
+        throttle=Throttle(config.max_requests_per_minute),
         idempotency=idempotency,
         graphs=stored_graphs,
         runs=stored_runs,

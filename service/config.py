@@ -88,6 +88,9 @@ class Config:
     graph_cache_nodes: int = _setting(
         2_000_000, "Nodes of recently used stored graphs that each process keeps ready; 0 keeps none."
     )
+    max_requests_per_minute: int = _setting(
+        0, "Most requests a minute with one key, in each server process; 0 sets no limit."
+    )
     async_cells: int = _setting(
         2_000_000_000,
         "Cost of a run (nodes times rows, columns or steps) above which the service queues it by its own choice.",

@@ -82,6 +82,17 @@ class Forbidden(Problem):
     }
 
 
+class RateLimited(Problem):
+    """The key is used too often; `seconds` is when it may be used again."""
+
+    status = HTTPStatus.TOO_MANY_REQUESTS
+    code = "RATE_LIMITED"
+
+    def __init__(self, detail: str, seconds: int) -> None:
+        super().__init__(detail)
+        self.headers = {"Retry-After": str(seconds)}
+
+
 class NotFound(Problem):
     """There is no such thing, or it belongs to someone else."""
 

@@ -31,6 +31,7 @@ def authenticate() -> None:
         raise Unauthenticated("That is no key, or no longer one.", "invalid_token")
     if key.scope is Scope.READ and request.method not in _READING:
         raise Forbidden("This key only reads.")
+    services().throttle.admit(key.id)
     g.owner = key.name
 
 

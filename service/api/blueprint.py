@@ -53,7 +53,7 @@ class Api(flask_smorest.Api):  # type: ignore[misc]
             response: dict[str, Any] = {"description": status.phrase}
             if status >= HTTPStatus.BAD_REQUEST:
                 response["schema"] = ProblemSchema
-            if status is HTTPStatus.SERVICE_UNAVAILABLE:
+            if status in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS):
                 response["headers"] = {"Retry-After": {"schema": {"type": "integer"}}}
             prepare_response(response, self.spec, problems.MEDIA_TYPE)
             self.spec.components.response(status.name, response, lazy=True)
@@ -95,6 +95,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
             failures = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
             for status in failures[:1] if method == "get" else failures:
                 doc["responses"].setdefault(status, status.name)
+            doc["responses"].setdefault(HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.TOO_MANY_REQUESTS.name)
         return doc
 
     def body(self, schema: type[Schema], **options: Any) -> Callable[[View], View]:

@@ -14,6 +14,7 @@ from service.queue import Queue
 from service.readiness import Readiness
 from service.runs import Runs
 from service.store.database import Database
+from service.throttle import Throttle
 from service.worker import Worker
 
 
@@ -25,6 +26,7 @@ class Services:
     database: Database
     readiness: Readiness
     keys: Keys
+    throttle: Throttle
     idempotency: Idempotency
     graphs: Graphs
     runs: Runs

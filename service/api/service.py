@@ -23,6 +23,7 @@ def show_service() -> Response:
     limits = {
         "max_body_bytes": config.max_body_bytes,
         "max_page_size": MAX_PAGE_SIZE,
+        "max_requests_per_minute": config.max_requests_per_minute,
         **asdict(config.limits),
     }
     return respond({"name": "chainrule", "version": __version__, "limits": limits})

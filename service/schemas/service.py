@@ -9,6 +9,9 @@ class LimitsSchema(Schema):
     max_body_bytes = fields.Integer(required=True)
     max_nodes = fields.Integer(required=True)
     max_page_size = fields.Integer(required=True)
+    max_requests_per_minute = fields.Integer(
+        required=True, metadata={"description": "Requests with one key, in each server process; 0: no limit."}
+    )
     max_batch_cells = fields.Integer(
         required=True, metadata={"description": "Rows of a batch (columns of a Jacobian or Hessian) times nodes."}
     )

@@ -123,6 +123,18 @@ def test_answers_to_keys_stay_out_of_shared_caches(guarded: FlaskClient, bearer:
     assert "Authorization" in headers["Vary"]
 
 
+def test_a_key_that_is_used_too_often_has_to_wait(config: Config, bearer: Bearer) -> None:
+    with client_of(replace(config, auth=Auth.KEYS, max_requests_per_minute=3)) as client:
+        ann, bob = bearer("ann"), bearer("bob")
+        assert client.get("/v1", headers=ann).get_json()["limits"]["max_requests_per_minute"] == 3
+        assert [client.get("/v1", headers=ann).status_code for _ in range(2)] == [200, 200]
+        refused = client.get("/v1", headers=ann)
+        assert "3 requests" in problem(refused, 429, "RATE_LIMITED")["detail"]
+        assert 0 < int(refused.headers["Retry-After"]) <= 60
+        assert client.get("/v1", headers=bob).status_code == 200
+        assert client.get("/livez").status_code == 200
+
+
 def test_metrics_can_be_guarded(config: Config) -> None:
     for open_metrics, statuses in ((Switch.ON, {200, 404}), (Switch.OFF, {401})):
         with client_of(replace(config, auth=Auth.KEYS, open_metrics=open_metrics)) as client:
