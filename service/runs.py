@@ -186,7 +186,12 @@ def inline_graph(request: RunRequest, *, max_nodes: int, pointer: str = "/graph"
 def accept(request: RunRequest, graph: Graph, created_at: datetime, limits: Limits) -> Run:
     """Check a request against its graph and return the run to compute; InvalidRequest lists all that is wrong."""
     kind = KINDS.get(request.kind or "")
-    errors = [*request.errors, *(kind.check(graph, request.options, limits) if kind else ())]
+    errors = list(request.errors)
+    if kind is not None:
+        # Bindings that could not be read are not there to be counted: what else lacks data cannot be told.
+        unread = any((error.pointer or "").startswith(("/inputs", "/data")) for error in errors)
+        found = kind.check(graph, request.options, limits)
+        errors += [error for error in found if not (unread and error.code == "MISSING_DATA")]
     if errors or kind is None:
         raise InvalidRequest(errors)
     return Run(

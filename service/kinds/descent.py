@@ -33,8 +33,11 @@ def _objective(options: Options) -> tuple[str, str]:
 def _check(graph: Graph, options: Options, limits: Limits) -> list[FieldError]:
     data, inputs = options.get("data", {}), options.get("inputs", {})
     parameters = options.get("parameters", [])
+    misplaced = references.check_by_input(graph, data, "data")
+    refused = {error.pointer for error in misplaced}
+    columns = {node: column for node, column in data.items() if references.pointer("data", node) not in refused}
     errors = [
-        *gradients.check(graph, {**options, "inputs": {**inputs, **data}}, limits),
+        *gradients.check(graph, {**options, "inputs": {**inputs, **columns}}, limits),
         *batches.refuse(options, "descent"),
         *(
             error
@@ -43,7 +46,7 @@ def _check(graph: Graph, options: Options, limits: Limits) -> list[FieldError]:
             for error in references.check_node(graph, options[field], field)
         ),
         *references.check_inputs_named(graph, parameters, "parameters"),
-        *references.check_by_input(graph, data, "data"),
+        *misplaced,
     ]
     for node in data:
         where = references.pointer("data", node)

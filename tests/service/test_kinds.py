@@ -267,3 +267,17 @@ def test_a_descent_needs_an_objective(client: FlaskClient) -> None:
     assert problems(client, **request) == {("/minimize", "MISSING_FIELD")}
     del request["steps"]
     assert problems(client, **request) == {("/minimize", "MISSING_FIELD"), ("/steps", "MISSING_FIELD")}
+
+
+def test_what_is_wrong_with_a_binding_is_said_once(client: FlaskClient) -> None:
+    graph = {"expression": "y = (w * x - t)**2", "data": {"w": 0}}
+    assert problems(client, graph=graph, inputs={"x": True, "t": 1}) == {("/inputs/x", "NOT_A_NUMBER")}
+    descent = {"kind": "descent", "minimize": "y", "parameters": ["w"], "steps": 1}
+    descent["optimizer"] = {"name": "sgd", "learning_rate": 0.1}
+    for data, expected in [
+        ({"t": [1], "x": [1, 2]}, ("/data/x", "LENGTH_MISMATCH")),
+        ({"x": [1], "t": [1], "q": [1]}, ("/data/q", "UNKNOWN_NODE")),
+        ({"x": [1], "t": [1], "y": [1]}, ("/data/y", "INVALID_VALUE")),
+    ]:
+        assert problems(client, graph=graph, data=data, **descent) == {expected}
+    assert problems(client, graph=graph, data={"x": [1]}, **descent) == {("/inputs/t", "MISSING_DATA")}
