@@ -213,8 +213,10 @@ def test_an_error_appears_at_its_place(visit: Visit, text: str, place: str, mark
 def test_an_input_without_a_value_is_offered_one(visit: Visit, screenshot: Screenshot) -> None:
     page = visit()
     write(page, "y = exp(-k*t)")
+    offer = page.get_by_role("button", name=re.compile("Set .* to 1"))
+    expect(offer).to_be_visible()
     screenshot(page, "missing-values")
-    page.get_by_role("button", name=re.compile("Set .* to 1")).click()
+    offer.click()
     expect(data(page, "y")).to_have_text("0.3679")
     expect(page.locator("#problems")).to_be_empty()
 

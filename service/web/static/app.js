@@ -99,6 +99,7 @@ class Page {
   open(example) {
     this.example = example;
     remember(EXAMPLE, example.name);
+    byId("example").value = example.name;
     this.bindings = {};
     this.#leaveRun();
     this.editor.load(example.text);

@@ -102,7 +102,7 @@ export class Player {
     if (step === null) {
       formula.replaceChildren();
       sentence.textContent = this.steps.length
-        ? "The values are computed, from left to right. Now walk back: each step applies the chain rule once. Press the right arrow."
+        ? "The values are computed, from left to right. Now walk back: each step applies the chain rule once. Press Next step, or the right arrow key."
         : "";
       return;
     }
