@@ -69,6 +69,20 @@ def test_every_revision_can_be_undone_and_done_again_with_data_in_it(database: D
     assert _store_a_run(database_url)
 
 
+def test_finished_runs_outlive_a_return_to_the_first_revision(database: Database, database_url: str) -> None:
+    schema.upgrade(database)
+    finished = _store_a_run(database_url)
+    with client_of(Config(database_url=database_url)) as client:
+        before = client.get(finished).data
+        queued = client.post("/v1/runs", json={"graph": NEURON}, headers={"Prefer": "respond-async"})
+    schema.downgrade(database, "0001")
+    schema.upgrade(database)
+    with client_of(Config(database_url=database_url)) as client:
+        assert client.get(finished).data == before
+        # The first revision knows no run that is unfinished.
+        assert client.get(queued.headers["Location"]).status_code == 404
+
+
 def test_a_revision_from_the_future_is_recognised(database: Database) -> None:
     schema.upgrade(database)
     with database.writing() as connection:
