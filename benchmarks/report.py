@@ -7,12 +7,16 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Goal:
-    """A ratio that is to stay at or below a bound (at or above it, where `at_least`)."""
+    """A ratio that is to stay at or below a bound (at or above it, where `at_least`).
+
+    `why` says what profiles show where it does not; it is left out of the page where it does.
+    """
 
     what: str
     bound: float
     measured: float
     at_least: bool = False
+    why: str = ""
 
     @property
     def reached(self) -> bool:
@@ -52,16 +56,19 @@ def table(header: list[str], rows: list[list[str]]) -> str:
 
 def markdown(sections: list[Section], machine: str, picture: str) -> str:
     """The whole page."""
-    goals = [goal.row() for section in sections for goal in section.goals]
+    goals = [goal for section in sections for goal in section.goals]
+    missed = [f"- **{goal.what}**: {goal.why}" for goal in goals if goal.why and not goal.reached]
     parts = [
         "# Performance",
         f"Measured by `make bench` on {machine}. This page is its output; run it where you are. Times are medians of "
-        "repeated runs of one process with nothing else to do; what every peer computes is compared with the others' "
+        "repeated runs in one process; what every peer computes is compared with the others' "
         "answers before it is timed. Ratios travel better than nanoseconds.",
         f"![Nanoseconds per node, by library]({picture})",
         "## Goals",
-        table(["ratio", "goal", "measured", "reached"], goals),
+        table(["ratio", "goal", "measured", "reached"], [goal.row() for goal in goals]),
     ]
+    if missed:
+        parts += ["What stands in the way of the others:", "\n".join(missed)]
     for section in sections:
         parts += [f"## {section.title}", section.text, table(section.header, section.rows)]
     return "\n\n".join(parts) + "\n"

@@ -9,7 +9,7 @@ import pytest
 from benchmarks import graphs
 from benchmarks.peers import Answer, chainrule, chainrule_tape, closures
 from benchmarks.picture import dot_plot
-from benchmarks.report import Goal, number
+from benchmarks.report import Goal, Section, markdown, number
 from benchmarks.single import agree
 
 DOCUMENTS = {
@@ -61,6 +61,13 @@ def test_numbers_are_shown_with_three_digits(value: float, shown: str) -> None:
 def test_a_goal_says_whether_it_is_reached() -> None:
     assert Goal("ours / theirs", 1.2, 1.1).row() == ["ours / theirs", "at most 1.2", "1.10", "yes"]
     assert Goal("theirs / ours", 3, 2.5, at_least=True).row() == ["theirs / ours", "at least 3", "2.50", "**no**"]
+
+
+def test_only_missed_goals_are_explained() -> None:
+    goals = [Goal("reached", 1, 0.5, why="never shown"), Goal("missed", 1, 2, why="a reason")]
+    page = markdown([Section("Title", "Text.", ["", "ns"], [["a", "1"]], goals)], "a machine", "picture.svg")
+    assert "- **missed**: a reason" in page
+    assert "never shown" not in page
 
 
 def test_the_picture_has_a_dot_for_every_number() -> None:
