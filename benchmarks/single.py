@@ -53,8 +53,8 @@ Times = dict[str, dict[str, float]]
 
 WHY_NOT_C = (
     "a run allocates its arrays, which the C loop keeps, and its backward loop tells a NaN that an exact zero made "
-    "from any other. On the perceptron the forward loop takes 1.6 ns a node and the backward loop 1.5, where C takes 2.3 "
-    "for both."
+    "from any other. On the perceptron the forward loop takes 1.6 ns a node and the backward loop 1.5, where C takes "
+    "2.3 for both."
 )
 WHY_NOT_CASADI = (
     "in a chain each node waits for the one before it, and sine and cosine are most of the time of both; no layout of "
