@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from engine import kernels
@@ -36,19 +36,23 @@ def backward_graph(
     *,
     outputs: Sequence[str] | None = None,
     seeds: Mapping[str, float] | None = None,
+    checkpoint: Callable[[int], None] = lambda nodes: None,
 ) -> Graph:
     """The graph that computes the seeded outputs' gradient: its outputs are those, then `d_<input>` for each of `wrt`.
 
     `wrt` defaults to all inputs in document order; `outputs` and `seeds` are as for a gradient. Where an id is taken,
     as in a second derivative, the name is `d2_<input>`, and so on. Nothing in it is computed twice or without need.
     A product is guarded by `where` when one factor may be infinite while the other is exactly zero, which passes
-    nothing back. KeyError for unknown ids.
+    nothing back. `checkpoint` is told now and then how many nodes there are, and may raise to stop. KeyError for
+    unknown ids.
     """
     if outputs is None:
         outputs = list(seeds) if seeds is not None else [graph.ids[position] for position in graph.outputs]
     inputs = [graph.ids[i] for i in range(len(graph.ops)) if graph.ops[i] == INPUT] if wrt is None else list(wrt)
     builder = _Builder(graph)
-    gradients = builder.sweep({graph.position(node): float((seeds or {}).get(node, 1.0)) for node in outputs})
+    gradients = builder.sweep(
+        {graph.position(node): float((seeds or {}).get(node, 1.0)) for node in outputs}, checkpoint
+    )
     ends = [builder.named_gradient(graph.position(node), gradients) for node in inputs]
     kept = [graph.position(node) for node in outputs] + ends
     return Graph.from_document(builder.document(list(dict.fromkeys(kept))))
@@ -191,7 +195,8 @@ class _Builder:
             if self.ops[local] == "div":
                 top, bottom = self.inputs[local]
                 if not isinstance(top, float) and self._is_mask(top):
-                    return self.node("where", top, self.node("div", upstream, bottom), 0.0)
+                    # Divided last: where the operands are NaN, no mask is set, and 0 / 0 stays NaN.
+                    return self.node("div", self.node("where", top, upstream, 0.0), bottom)
                 if top == 1.0 and isinstance(top, float):
                     return self._guarded(upstream, local, self.node("div", upstream, bottom))
         return self._guarded(upstream, local, self.node("mul", upstream, local))
@@ -270,13 +275,14 @@ class _Builder:
             return references[0]
         return self.node("add" if len(references) == 2 else "sum", *references)
 
-    def sweep(self, seeds: Mapping[int, float]) -> dict[int, Reference]:
+    def sweep(self, seeds: Mapping[int, float], checkpoint: Callable[[int], None]) -> dict[int, Reference]:
         """The gradient of every node that has one, by position."""
         contributions: dict[int, list[Reference]] = {position: [self.number(seed)] for position, seed in seeds.items()}
         gradients: dict[int, Reference] = {}
         for i in reversed(self.order):
             if i not in contributions or self.ops[i] == "constant":
                 continue
+            checkpoint(len(self.ops))
             upstream = gradients[i] = self.total(contributions.pop(i))
             if isinstance(upstream, int) and self.ids[upstream] is None:
                 self._name(upstream, i)
@@ -287,6 +293,7 @@ class _Builder:
                     contribution = self.chain(local, upstream)
                     if contribution != 0.0 or isinstance(contribution, int):
                         contributions.setdefault(reference, []).append(contribution)
+        checkpoint(len(self.ops))
         return gradients
 
     # Names

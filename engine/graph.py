@@ -85,11 +85,12 @@ class Graph:
         *,
         outputs: Sequence[str] | None = None,
         seeds: Mapping[str, float] | None = None,
+        checkpoint: Callable[[int], None] = lambda nodes: None,
     ) -> Graph:
         """The backward graph: see engine.backward.backward_graph."""
         from engine.backward import backward_graph
 
-        return backward_graph(self, wrt, outputs=outputs, seeds=seeds)
+        return backward_graph(self, wrt, outputs=outputs, seeds=seeds, checkpoint=checkpoint)
 
     def to_document(self) -> dict[str, Any]:
         """The node document, with canonical operation names and with its outputs."""

@@ -12,11 +12,13 @@ from engine.graph import Graph, GraphError
 from engine.numbers import quote
 from service import references
 from service.errors import FieldError, GraphInUse, InvalidRequest, NotFound
+from service.limits import Limits
 from service.paging import Page, make_token, read_token
 from service.records import GraphSummary, StoredGraph
 from service.store import graphs as statements
 from service.store.database import Database
 from service.telemetry.metrics import GRAPH_CACHE_HIT, GRAPH_CACHE_MISS
+from service.work import DeadlineExceeded, Work
 
 _HASH_LENGTH = 64
 _LISTING = "graphs"
@@ -34,14 +36,14 @@ def build(document: object, *, pointer: str, max_nodes: int) -> Graph:
 class Graphs:
     """Every owner's graphs. A graph is known by its content, so one that was read once never changes."""
 
-    def __init__(self, database: Database, *, max_nodes: int, cached_nodes: int) -> None:
+    def __init__(self, database: Database, limits: Limits, *, cached_nodes: int) -> None:
         self._database = database
-        self._max_nodes = max_nodes
+        self._limits = limits
         self._recent = _RecentGraphs(cached_nodes)
 
     def add(self, owner: str, document: object) -> tuple[StoredGraph, bool]:
         """Store a document; return the stored graph and whether it was new."""
-        return self._store(owner, build(document, pointer="", max_nodes=self._max_nodes))
+        return self._store(owner, build(document, pointer="", max_nodes=self._limits.max_nodes))
 
     def add_gradient(self, owner: str, graph_id: str, options: Mapping[str, Any]) -> tuple[StoredGraph, bool]:
         """Store the backward graph of a stored one, as `add` does; options: wrt, outputs, seeds."""
@@ -54,10 +56,20 @@ class Graphs:
         ]
         if errors:
             raise InvalidRequest(errors)
-        backward = graph.gradient(options.get("wrt"), outputs=outputs, seeds=options.get("seeds"))
-        if len(backward) > self._max_nodes:
-            detail = f"Its backward graph has {len(backward)} nodes, more than this service's {self._max_nodes}."
-            raise InvalidRequest([FieldError("TOO_MANY_NODES", detail, "")])
+        work = Work(self._limits.max_seconds)
+
+        def checkpoint(nodes: int) -> None:
+            if nodes > self._limits.max_nodes:
+                detail = f"Its backward graph has more nodes than this service's {self._limits.max_nodes}."
+                raise InvalidRequest([FieldError("TOO_MANY_NODES", detail, "")])
+            work.checkpoint()
+
+        try:
+            backward = graph.gradient(
+                options.get("wrt"), outputs=outputs, seeds=options.get("seeds"), checkpoint=checkpoint
+            )
+        except DeadlineExceeded as exceeded:
+            raise InvalidRequest([FieldError("LIMIT_EXCEEDED", str(exceeded), "")]) from None
         return self._store(owner, backward)
 
     def _store(self, owner: str, graph: Graph) -> tuple[StoredGraph, bool]:

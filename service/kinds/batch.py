@@ -58,7 +58,8 @@ def check(graph: Graph, options: Options, limits: Limits) -> list[FieldError]:
         select = options.get("select")
         shown = 2 * len(select) if isinstance(select, list) else 2 * len(graph)
         if select is None:
-            shown = len(graph.outputs) + int(np.count_nonzero(graph.ops == INPUT))
+            outputs = options.get("outputs") or options.get("seeds") or graph.outputs
+            shown = len(outputs) + int(np.count_nonzero(graph.ops == INPUT))
     else:
         shown = 0
     return [

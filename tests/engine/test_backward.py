@@ -164,3 +164,18 @@ def test_seeds_wrt_and_unused_inputs():
     values = gradient(backward).values
     assert values[backward.position("d_y")] == 13.0
     assert values[backward.position("d_z")] == 0.0
+
+
+def test_nan_among_the_operands_of_max_stays_nan():
+    graph = Graph.from_document(
+        {
+            "nodes": [
+                {"id": "c", "op": "input", "data": -0.5},
+                {"id": "l", "op": "log", "inputs": ["c"]},
+                {"id": "y", "op": "min", "inputs": ["l", -1.0]},
+            ]
+        }
+    )
+    backward = graph.gradient()
+    assert math.isnan(gradient(graph).gradients[0])
+    assert math.isnan(gradient(backward).values[backward.position("d_c")])

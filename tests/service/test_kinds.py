@@ -281,3 +281,14 @@ def test_what_is_wrong_with_a_binding_is_said_once(client: FlaskClient) -> None:
     ]:
         assert problems(client, graph=graph, data=data, **descent) == {expected}
     assert problems(client, graph=graph, data={"x": [1]}, **descent) == {("/inputs/t", "MISSING_DATA")}
+
+
+def test_a_backward_graph_stays_within_the_limits(database_url: str, database: object) -> None:
+    for limits, code in (({"max_nodes": 8}, "TOO_MANY_NODES"), ({"max_seconds": 1e-9}, "LIMIT_EXCEEDED")):
+        app = create_app(Config(database_url=database_url, **limits))
+        client = app.test_client()
+        graph = client.post("/v1/graphs", json=SADDLE).json
+        refused = client.post(f"/v1/graphs/{graph['id']}/gradient", json={"outputs": ["y"]})
+        assert refused.status_code == 422
+        assert [(error["pointer"], error["code"]) for error in refused.json["errors"]] == [("", code)]
+        app.extensions["chainrule"].database.close()
