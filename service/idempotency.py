@@ -1,13 +1,14 @@
 """Use cases about idempotency keys: a request that is sent again is answered again, and done once."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from threading import Lock
 from uuid import UUID
 
-from service.errors import IdempotencyInFlight, IdempotencyKeyReused
+from service.errors import IdempotencyInFlight, IdempotencyKeyReused, Unavailable
 from service.identifiers import run_id
 from service.store import idempotency as statements
 from service.store.database import Database
@@ -91,6 +92,12 @@ class Idempotency:
         self._let_go(claim)
         with self._database.writing() as connection:
             statements.release(connection, claim.id, claim.attempt)
+
+    def pass_on(self, claim: Claim) -> None:
+        """Let the next who asks take over at once: the database may have stored what it could not confirm."""
+        self._let_go(claim)
+        with suppress(Unavailable), self._database.writing() as connection:  # else the lease has to end first
+            statements.renew(connection, claim.id, claim.attempt, datetime.now(UTC))
 
     def _let_go(self, claim: Claim) -> None:
         with self._lock:

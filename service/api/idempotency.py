@@ -8,7 +8,7 @@ from typing import Any
 from flask import Response, g, request
 
 from service.api.current import owner, services
-from service.errors import FieldError, InvalidRequest
+from service.errors import FieldError, InvalidRequest, Unavailable
 from service.idempotency import Answer
 
 HEADER = "Idempotency-Key"
@@ -44,6 +44,9 @@ def idempotent(view: Callable[..., Response]) -> Callable[..., Response]:
         g.reserved_run_id = claim.run_id
         try:
             response = view(*arguments, **options)
+        except Unavailable:
+            services().idempotency.pass_on(claim)
+            raise
         except BaseException:
             services().idempotency.release(claim)
             raise
