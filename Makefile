@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 UV ?= uv
+SECONDS ?= 3600
 VENV := .venv
 BIN := $(VENV)/bin
 BENCH := $(VENV)-bench
@@ -10,7 +11,7 @@ PIP_INSTALL := python -m pip install --quiet --no-input --disable-pip-version-ch
 TORCH ?= torch==2.13.0
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test programs check bench try-image lock
+.PHONY: help install run test programs check soak audit bench try-image lock
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,6 +31,13 @@ check: $(VENV)/installed-test ## Check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/bandit --quiet --severity-level medium --recursive engine service migrations
+
+soak: $(VENV)/installed-test ## Kill servers under load for an hour, or for SECONDS
+	CHAINRULE_TEST_SOAK_SECONDS=$(SECONDS) $(BIN)/python -m pytest tests/faults $(PYTEST)
+
+audit: ## Compare the locked versions with the public advisories (needs uv, and their service on the network)
+	$(UV) tool run pip-audit --disable-pip --require-hashes --requirement requirements.txt
 
 bench: $(BENCH)/installed ## Measure against the peers and write docs/performance.md; BENCH_ARGS=--quick is a glance
 	$(BENCH)/bin/python -m benchmarks $(BENCH_ARGS)
