@@ -34,10 +34,12 @@ from engine.rules import (
 __all__ = [
     "add_lanes",
     "adjoints",
+    "any_nan",
     "apply",
     "assemble",
     "backward",
     "backward_block",
+    "backward_unguarded",
     "curvature",
     "forward",
     "forward_block",
@@ -48,6 +50,7 @@ __all__ = [
     "reach",
     "regroup",
     "second_adjoints",
+    "surprise",
     "sweep",
     "tangents",
 ]
@@ -145,6 +148,35 @@ def backward(a: Any, b: Any, l: Any, g: Any, start: int, stop: int) -> None:
 
 
 @inlined
+def _backward_unguarded(a: Any, b: Any, l: Any, g: Any, start: int, stop: int) -> None:
+    for i in range(stop - 1, start - 1, -1):
+        upstream = g[i]
+        if upstream != 0.0:
+            g[a[i]] += l[i, 0] * upstream
+            g[b[i]] += l[i, 1] * upstream
+
+
+@inlined
+def _any_nan(g: Any) -> bool:
+    found = False
+    for k in range(g.size):
+        found |= g[k] != g[k]
+    return found
+
+
+@compiled("void(uint32[::1], uint32[::1], float64[:, ::1], float64[::1], int64, int64)")
+def backward_unguarded(a: Any, b: Any, l: Any, g: Any, start: int, stop: int) -> None:
+    """As backward, without the care for zero times infinity: where that was needed, NaN is left in g."""
+    _backward_unguarded(a, b, l, g, start, stop)
+
+
+@compiled("boolean(float64[::1])")
+def any_nan(g: Any) -> bool:
+    """Whether any of the numbers is NaN."""
+    return _any_nan(g)  # type: ignore[no-any-return]
+
+
+@inlined
 def _seed(g: Any, slots: Any, seeds: Any) -> None:
     g[:] = 0.0
     for k in range(seeds.size):
@@ -166,16 +198,8 @@ def sweep(code: Any, base: Any, work: Any, seed_slots: Any, seeds: Any) -> None:
     v[:] = base
     forward(ops, a, b, v, l, 0, rows, work[scratch : scratch + widest], work[scratch + widest :])
     _seed(g, seed_slots, seeds)
-    # Without the care for zero times infinity, which leaves NaN behind when it was needed after all.
-    for i in range(rows - 1, -1, -1):
-        upstream = g[i]
-        if upstream != 0.0:
-            g[a[i]] += l[i, 0] * upstream
-            g[b[i]] += l[i, 1] * upstream
-    bad = False
-    for k in range(slots):
-        bad |= g[k] != g[k]
-    if bad:
+    _backward_unguarded(a, b, l, g, 0, rows)
+    if _any_nan(g):
         _seed(g, seed_slots, seeds)
         backward(a, b, l, g, 0, rows)
 
@@ -312,6 +336,24 @@ def nonfinite_lanes(block: Any, rows: int, lanes: int, marks: Any) -> None:
     for i in range(rows):
         for j in range(lanes):
             marks[j] += 0.0 * block[i, j]
+
+
+@compiled("float64(uint8[::1])")
+def surprise(ops: Any) -> float:
+    """The share of rows whose opcode is not the one that most often follows the two before it.
+
+    About what a processor mispredicts when it walks the rows in order.
+    """
+    contexts = np.zeros((1 << 14, 128), np.int32)
+    for i in range(2, ops.size):
+        contexts[(np.int64(ops[i - 2]) & 127) << 7 | np.int64(ops[i - 1]) & 127, np.int64(ops[i]) & 127] += 1
+    expected = 0
+    for context in range(1 << 14):
+        most = 0
+        for op in range(128):
+            most = max(most, np.int64(contexts[context, op]))
+        expected += most
+    return 1.0 - expected / max(ops.size - 2, 1)
 
 
 @compiled("int64(uint8[::1], uint32[::1], uint32[::1], uint32[::1], uint8[::1], uint32[::1])")
