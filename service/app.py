@@ -59,7 +59,7 @@ def _services(config: Config) -> Services:
         connections=config.threads + config.run_slots + 2,
         timeout_seconds=config.database_timeout_seconds,
     )
-    stored_graphs = Graphs(database, config.limits, cached_nodes=config.graph_cache_nodes)
+    stored_graphs = Graphs(database, config.limits, cached_bytes=config.graph_cache_bytes)
     idempotency = Idempotency(database, lease_seconds=config.lease_seconds)
     queue = Queue(database, lease_seconds=config.lease_seconds, max_queued=config.max_queued)
     stored_runs = Runs(database, stored_graphs, config.limits, queue, RunRequestSchema().load)

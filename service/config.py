@@ -85,8 +85,8 @@ class Config:
     )
     max_steps: int = _setting(100_000, "Most steps of a descent.", least=1)
     max_seconds: float = _setting(60.0, "Longest that one run may compute, in seconds; then it has failed.")
-    graph_cache_nodes: int = _setting(
-        2_000_000, "Nodes of recently used stored graphs that each process keeps ready; 0 keeps none."
+    graph_cache_bytes: int = _setting(
+        256 * 2**20, "Bytes of recently used stored graphs that each process keeps compiled; 0 keeps none."
     )
     max_requests_per_minute: int = _setting(
         0, "Most requests a minute with one key, in each server process; 0 sets no limit."

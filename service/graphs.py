@@ -36,10 +36,10 @@ def build(document: object, *, pointer: str, max_nodes: int) -> Graph:
 class Graphs:
     """Every owner's graphs. A graph is known by its content, so one that was read once never changes."""
 
-    def __init__(self, database: Database, limits: Limits, *, cached_nodes: int) -> None:
+    def __init__(self, database: Database, limits: Limits, *, cached_bytes: int) -> None:
         self._database = database
         self._limits = limits
-        self._recent = _RecentGraphs(cached_nodes)
+        self._recent = _RecentGraphs(cached_bytes)
 
     def add(self, owner: str, document: object) -> tuple[StoredGraph, bool]:
         """Store a document; return the stored graph and whether it was new."""
@@ -136,10 +136,10 @@ class Graphs:
 
 
 class _RecentGraphs:
-    """The graphs used last, by id, up to a number of nodes in all."""
+    """The graphs used last, by id, compiled tapes included, up to a number of bytes in all."""
 
-    def __init__(self, max_nodes: int) -> None:
-        self._max_nodes = self._free = max_nodes
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = self._free = max_bytes
         self._graphs: OrderedDict[str, Graph] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -152,14 +152,15 @@ class _RecentGraphs:
         return found
 
     def put(self, graph: Graph) -> None:
+        size = graph.nbytes
         with self._lock:
-            if graph.id in self._graphs or len(graph.ids) > self._max_nodes:
+            if graph.id in self._graphs or size > self._max_bytes:
                 return
             self._graphs[graph.id] = graph
-            self._free -= len(graph.ids)
+            self._free -= size
             while self._free < 0:
                 _, oldest = self._graphs.popitem(last=False)
-                self._free += len(oldest.ids)
+                self._free += oldest.nbytes
 
 
 def _read_key(page_token: str) -> tuple[datetime, str]:

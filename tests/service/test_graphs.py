@@ -138,9 +138,9 @@ def test_runs_and_deletions_of_one_graph_at_once_never_break(client: FlaskClient
     assert set(answers) <= {("run", 201), ("forget", 204), ("delete", 204), ("delete", 404), ("delete", 409)}
 
 
-@pytest.mark.parametrize("cached_nodes", [0, 3, 100])
-def test_a_small_cache_changes_no_answer(config: Config, cached_nodes: int) -> None:
-    small = Config(database_url=config.database_url, graph_cache_nodes=cached_nodes)
+@pytest.mark.parametrize("cached_bytes", [0, 1000, 100_000])
+def test_a_small_cache_changes_no_answer(config: Config, cached_bytes: int) -> None:
+    small = Config(database_url=config.database_url, graph_cache_bytes=cached_bytes)
     with client_of(small) as other:
         for data in (1.0, 2.0, 3.0, 1.0, 2.0, 3.0):
             posted = other.post("/v1/graphs", json=product(a=data, b=10.0)).get_json()
