@@ -3,6 +3,7 @@
 import ctypes
 import gc
 import multiprocessing.util
+import os
 import signal
 import sys
 
@@ -18,6 +19,10 @@ def _end_with_the_parent() -> None:
     # A server that was killed with -9 cannot stop its workers; they would keep answering on its port.
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        # It may have gone while this process was still importing, and then no signal comes any more.
+        parent = multiprocessing.parent_process()
+        if parent is not None and os.getppid() != parent.pid:
+            sys.exit("The server is gone.")
 
 
 def _spare_the_collector() -> None:

@@ -166,7 +166,7 @@ def kill(server: Server) -> None:
 
 def refuses_connections(url: str) -> bool:
     port = int(url.rpartition(":")[2])
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60  # a worker may have to finish importing first
     while time.monotonic() < deadline:
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) != 0:
