@@ -16,9 +16,10 @@ _PR_SET_PDEATHSIG = 1
 
 
 def _end_with_the_parent() -> None:
-    # A server that was killed with -9 cannot stop its workers; they would keep answering on its port.
+    # A server that was killed with -9 cannot stop its workers; they would keep answering on its port. SIGTERM could
+    # come before they know what to do with it, and be lost.
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         # It may have gone while this process was still importing, and then no signal comes any more.
         parent = multiprocessing.parent_process()
         if parent is not None and os.getppid() != parent.pid:
