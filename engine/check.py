@@ -28,6 +28,9 @@ POINTS = 4 * _STEPS + 1
 _ORDERS = 7
 """How many powers of the step extrapolation removes at most."""
 _EPSILON = float(np.finfo(np.float64).eps)
+_SMALLEST = float(np.finfo(np.float64).smallest_subnormal)
+_LARGE = 2.0**1000
+"""Quotients beyond it would overflow where they are extrapolated."""
 _NEAR = 0.1
 """The relative error from which on a limit of quotients is told from noise."""
 _GROWTH = 1.2
@@ -42,9 +45,10 @@ class Check:
     one's size. error_estimate: how far `numeric` may be off, in the derivative's own unit; far below the tolerance
     times the derivative where the graph is smooth, and what the comparison is worth where it is not so small.
     kinked: bool[k], whether the derivatives to the two sides differ: then there is nothing to compare with, and no
-    fault is found. passed: bool[k]. gradient: the analytic gradient of all nodes.
+    fault is found. passed: bool[k], whether no fault was found. gradient: the analytic gradient of all nodes.
 
-    `numeric` is an infinity where difference quotients grow without bound, NaN where none can be formed.
+    `numeric` is an infinity where difference quotients grow without bound, and NaN where nothing can be told: none can
+    be formed, or what they differ by is lost at the edges of float64. No fault is found then either.
     """
 
     positions: NDArray[np.int64]
@@ -89,17 +93,20 @@ def check(
             points = _points(float(base[slot]))
             block.v[slot] = points
             block.forward(len(points))
-            block.v[slot] = base[slot]
             found.append(_Quotients(points, block.v[ends], weights).derivative(on_kink[slot]))
+            block.v[slot] = base[slot]
         numeric, estimate = np.array([row[:2] for row in found]).reshape(-1, 2).T
         kinked = np.array([row[2] for row in found], bool)
         chosen = analytic.gradients[positions]
         difference = np.where(chosen == numeric, 0.0, np.abs(chosen - numeric))
         size = np.maximum(np.abs(chosen), np.abs(numeric))
-        relative = np.where(difference == 0.0, 0.0, difference / size)
-        neither = ~np.isfinite(chosen) & np.isnan(numeric)
+        equal = (difference <= tolerance * size) & np.isfinite(difference)
+        possible = (difference <= 4.0 * estimate) | np.isinf(chosen)
+        lost = ~kinked & ~equal & possible & (estimate > _NEAR * np.abs(numeric))
+        numeric = np.where(lost, np.nan, numeric)
+        relative = np.where(difference == 0.0, 0.0, np.where(lost, np.nan, difference / size))
         near = np.isfinite(difference) & (difference <= tolerance * size + 4.0 * estimate)
-        passed = kinked | neither | near
+        passed = kinked | np.isnan(numeric) | near
     return Check(positions, chosen, numeric, relative, estimate, kinked, passed, analytic)
 
 
@@ -145,7 +152,7 @@ class _Quotients:
         self.left = sums(here - under) / (self.x - self.below)
         self.central = sums(over - under) / (self.above - self.below)
         size = (np.abs(weights) @ np.fmax(np.abs(over), np.abs(under))).reshape(shape)
-        self.noise = _EPSILON * size / (self.above - self.below)
+        self.noise = (_EPSILON * size + _SMALLEST) / (self.above - self.below)
         self.finer = int(np.argmin(self.above[:, -1]))
         self.defined = bool(np.isfinite(here).all())
 
@@ -184,7 +191,8 @@ def _extrapolated(quotients: Array, noise: Array, power: int) -> tuple[float, fl
     included; where none comes near, as at a derivative of 0, that whose distance is least.
     """
     limits, errors = [], []
-    column, floor = quotients, noise
+    unit = _LARGE if np.nanmax(np.abs(quotients), initial=0.0, where=np.isfinite(quotients)) > _LARGE else 1.0
+    column, floor = quotients / unit, noise / unit
     for order in range(1, _ORDERS + 1):
         factor = 2.0 ** (power * order)
         further = (factor * column[:, 1:] - column[:, :-1]) / (factor - 1.0)
@@ -196,4 +204,4 @@ def _extrapolated(quotients: Array, noise: Array, power: int) -> tuple[float, fl
     error[~np.isfinite(limit) | np.isnan(error)] = np.inf
     relative = np.where((error < np.inf) & (limit != 0.0), error / np.abs(limit), np.inf)
     place = relative.argmin() if relative.min() < _NEAR else error.argmin()
-    return (float(limit[place]), float(error[place])) if error[place] < np.inf else (np.nan, np.inf)
+    return (float(unit * limit[place]), float(unit * error[place])) if error[place] < np.inf else (np.nan, np.inf)

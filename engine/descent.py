@@ -185,7 +185,7 @@ class _MeanSlope(_Slope):
         self.columns = {int(self.tape.slots[graph.position(node)]): column for node, column in data.items()}
         self.lanes = min(lanes_of(self.tape), self.rows)
         shares = len(stretches(self.tape, self.rows, self.lanes, self.threads))
-        self.blocks = [Block(self.tape, base, self.lanes) for _ in range(shares)]
+        self.blocks = [Block(self.tape, base, self.lanes, self.objective) for _ in range(shares)]
         self.pool = stack.enter_context(ThreadPoolExecutor(shares, "chainrule-descent")) if shares > 1 else None
         self.summed = np.concatenate([self.objective, self.ends])
         self.values = np.empty(0)
@@ -207,7 +207,7 @@ class _MeanSlope(_Slope):
                 for slot, column in columns.items():
                     block.v[slot, :lanes] = column[first : first + lanes]
                 block.forward(lanes)
-                block.backward(self.objective, np.ones(1), lanes)
+                block.backward(np.ones(1), lanes)
                 part = first // self.lanes
                 kernels.add_lanes(block.v, self.summed, lanes, values[part])
                 kernels.add_lanes(block.g, self.parameters, lanes, gradients[part])

@@ -81,7 +81,7 @@ def _boxes(graph: Graph, values: Array | None, gradients: Array | None) -> Itera
         leaf = opcode in (INPUT, CONSTANT)
         data = None
         if values is not None:
-            data = float(values[position])
+            data = _number(values, position)
         elif leaf and graph.has_data[position]:
             data = float(graph.data[position])
         kind = {INPUT: "input", CONSTANT: "constant"}.get(opcode, "inner")
@@ -90,17 +90,24 @@ def _boxes(graph: Graph, values: Array | None, gradients: Array | None) -> Itera
             "output" if position in outputs else kind,
             visible(graph.labels.get(position, node)),
             data,
-            None if gradients is None or opcode == CONSTANT else float(gradients[position]),
+            None if gradients is None or opcode == CONSTANT else _number(gradients, position),
             None if leaf else operation_of(opcode),
             graph.inputs(position),
         )
+
+
+def _number(numbers: Array, position: int) -> float | None:
+    """A node's number, or None where a masked array has none for it."""
+    number = numbers[position]
+    return None if number is np.ma.masked else float(number)
 
 
 def _largest(gradients: Array | None) -> float:
     """The largest finite gradient's size: the strongest colour."""
     if gradients is None:
         return 0.0
-    finite = np.abs(gradients[np.isfinite(gradients)])
+    known = np.ma.compressed(gradients)
+    finite = np.abs(known[np.isfinite(known)])
     return float(finite.max()) if finite.size else 0.0
 
 
@@ -119,6 +126,7 @@ def shade(gradient: float, largest: float) -> str:
 def to_dot(graph: Graph, values: Array | None = None, gradients: Array | None = None) -> str:
     """The picture as Graphviz dot; with `values` and `gradients`, both float64[n], every box carries its numbers.
 
+    Masked arrays leave out what they have not.
     Boxes are named n0, n1, ... by position, operations o0, o1, ..., so nothing a stranger wrote is ever a name.
     """
     largest = _largest(gradients)
@@ -155,9 +163,9 @@ def _dot_table(box: _Box, largest: float) -> str:
     border = "2" if box.kind == "output" else "1"
     label = f"<B>{_dot_text(box.label)}</B>" if box.kind == "output" and box.label else _dot_text(box.label)
     cells = [f'<TD BGCOLOR="{_FILLS[box.kind]}">{label}</TD>']
-    for k, cell in enumerate(box.cells()):
-        fill = f' BGCOLOR="{shade(box.grad, largest)}"' if k == 1 and box.grad is not None else ""
-        cells.append(f"<TD{fill}>{_dot_text(cell)}</TD>")
+    cells += [f"<TD>{_dot_text(cell)}</TD>" for cell in box.cells()]
+    if box.grad is not None:
+        cells[-1] = cells[-1].replace("<TD>", f'<TD BGCOLOR="{shade(box.grad, largest)}">')
     table = f'<TABLE BORDER="{border}" CELLBORDER="0" CELLSPACING="0" CELLPADDING="5"{style}>'
     return f"{table}<TR>{'<VR/>'.join(cells)}</TR></TABLE>"
 

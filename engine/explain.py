@@ -120,7 +120,7 @@ class Steps:
                 local = float(self._locals[row, side])
                 contribution = _handed_back(local, upstream)
                 before = float(g[operand])
-                g[operand] += contribution
+                g[operand] = before + contribution  # of Python, which adds infinities without a warning
                 if self._receives[operand]:
                     yield self._step(
                         index, row, side, operand, local, upstream, contribution, before, float(g[operand])

@@ -14,7 +14,8 @@ from pathlib import Path
 from textwrap import indent
 
 from engine.handbook import page
-from engine.operations import OPERATIONS, Operation
+from engine.operations import CONSTANT, INPUT, OPERATIONS, Operation
+from engine.rows import LINK
 from engine.symbolic import ONE, ZERO, Expression, add, derivative, find, name, number, parse, substitute
 
 
@@ -260,6 +261,21 @@ def _loads(form: Form, lane: str) -> list[str]:
     return [f"{place} = v[{place}i{lane}]" for place in "pqr"[: form.places or 0]]
 
 
+_CHEAP = {"number", "name", "neg", "add", "sub", "mul", "square", "abs", "sign", "where", *_COMPARISONS}
+"""What costs less to compute than to keep: memory is what blocks wait for."""
+
+
+def _is_cheap(expression: Expression) -> bool:
+    if expression[0] in ("number", "name"):
+        return True
+    return expression[0] in _CHEAP and all(map(_is_cheap, expression[1:]))
+
+
+def _is_recomputed(form: Form) -> bool:
+    """Whether the backward loop over a block computes the local derivatives again, rather than have them kept."""
+    return form.places in (1, 2) and all(map(_is_cheap, form.rules))
+
+
 def _stores(form: Form, lane: str) -> list[str]:
     """The row's value and local derivatives, those of a third operand in the row that links it."""
     lines = [f"v[i{lane}] = y", f"l[i, 0{lane}] = dp"]
@@ -291,26 +307,89 @@ def _looped(head: str, lines: list[str]) -> str:
     return head + "\n" + indent("\n".join(lines), "    ")
 
 
+_SIMPLE = {"chain", "abs", "sign", "relu", "sqrt", "sum_of_two", "prod_of_two", "max_of_two", "min_of_two"}
+"""Functions of a few instructions."""
+
+
+def _is_simple(form: Form) -> bool:
+    """Whether the loop over rows works a form out itself, rather than in a call.
+
+    All of them in one loop would leave it without registers for what every row needs.
+    """
+    return form.places in (1, 2) and set(re.findall(r"(\w+)\(", "\n".join(_local_body(form)))) <= _SIMPLE
+
+
 def _forward_cases() -> str:
-    cases = []
+    cases = [(INPUT, "pass"), (CONSTANT, "pass"), (LINK, "pass")]
     for form in forms():
         # The loop itself loads p and q and stores y, dp and dq.
-        shared = form.places is not None and form.places < 3
-        lines = _local_body(form) if shared else [*_OPERANDS[form.places or 0], *_row(form, ""), "continue"]
-        cases.append((form.code, "\n".join(lines)))
+        if form.places in (1, 2):
+            if _is_simple(form):
+                cases.append((form.code, "\n".join(_local_body(form))))
+        else:
+            cases.append((form.code, "\n".join([*_OPERANDS[form.places or 0], *_row(form, ""), "continue"])))
     return _switch(cases)
+
+
+def _other_cases() -> str:
+    """What the forward cases leave out."""
+    return _switch(
+        (form.code, "\n".join(_local_body(form))) for form in forms() if form.places in (1, 2) and not _is_simple(form)
+    )
+
+
+def _lane_row(form: Form) -> list[str]:
+    """One row's value in one lane, and its local derivatives where the backward loop wants them kept."""
+    if form.places is None:
+        lines = _variadic_row(form, ", j")
+    elif _is_recomputed(form):
+        lines = [*_loads(form, ", j"), f"y = {form.value}", "v[i, j] = y"]
+    else:
+        lines = _row(form, ", j")
+    return [*lines, "bad |= not abs(v[i, j]) < np.inf"]
+
+
+_BOUNDED = re.compile(r"\b(sin|cos)\(")
 
 
 def _lane_cases() -> str:
     """As the forward cases, each over all lanes of a block."""
-    return _switch(
-        (
-            form.code,
-            # The slots are found outside the loop, or the compiler could not turn it into vector instructions.
-            "\n".join([*_OPERANDS[form.places or 0], _looped("for j in range(lanes):", _row(form, ", j"))]),
+    cases = []
+    for form in forms():
+        row = _lane_row(form)
+        loop = _looped("for j in range(lanes):", row)
+        if any(map(_BOUNDED.search, row)):
+            near = _looped("for j in range(lanes):", [_BOUNDED.sub(r"\1_near(", line) for line in row])
+            far = ["far = False", _looped("for j in range(lanes):", ["far |= not abs(v[pi, j]) < NEAR"])]
+            loop = "\n".join([*far, _looped("if far:", [loop]), _looped("else:", [near])])
+        # The slots are found outside the loop, or the compiler could not turn it into vector instructions.
+        cases.append((form.code, "\n".join([*_OPERANDS[form.places or 0], loop])))
+    return _switch(cases)
+
+
+def _lane_backward_cases() -> str:
+    """What the rows whose local derivatives are not kept hand on, over all lanes of a block."""
+    cases = []
+    for form in forms():
+        if not _is_recomputed(form):
+            continue
+        writer = _Writer(form.rules)
+        handed = []
+        for place, rule in zip("pq", form.rules, strict=False):
+            # Where a local derivative becomes 0 and upstream is not finite, the product leaves NaN.
+            product = {ZERO: "", ONE: " + upstream", ("number", -1.0): " - upstream"}
+            handed.append(
+                f"g[{place}i, j] = so_far(g[{place}i, j], {place}k)"
+                + product.get(rule, f" + {writer.text(rule)} * upstream")
+            )
+        used = set(re.findall(r"\b[pqy]\b", " ".join([*writer.lines, *handed])))
+        loads = [f"{name} = v[{'i' if name == 'y' else name + 'i'}, j]" for name in sorted(used)]
+        loop = _looped(
+            "for j in range(lanes):",
+            ["upstream = g[i, j]", "bad |= not abs(upstream) < np.inf", *loads, *writer.lines, *handed],
         )
-        for form in forms()
-    )
+        cases.append((form.code, "\n".join([*_OPERANDS[form.places or 0], loop])))
+    return _switch(cases)
 
 
 def _group_cases() -> str:
@@ -368,7 +447,8 @@ def _kink_cases(lane: str) -> str:
             test = "(p == q and pi != qi)"
         else:
             test = f"ties{'_lane' if lane else ''}(ops, a, b, v, i{lane})"
-        lines = [*_loads(form, lane), f"flag = flag or {test}"]
+        # Without a branch the compiler can turn the loop over lanes into vector instructions.
+        lines = [*_loads(form, lane), f"flag |= {test}" if lane else f"flag = {test}"]
         if lane:
             lines = [_looped("for j in range(lanes):", lines)]
         cases.append((form.code, "\n".join([*_OPERANDS[form.places or 0], *lines])))
@@ -388,7 +468,7 @@ _HEADER = '''"""The loops that know the operations. Written by `python -m engine
 A tape's row i has opcode ops[i], operands v[a[i]] and v[b[i]], value v[i] and local derivatives l[i]. The last place
 of v stands in for an operand that is not there. Operands beyond two sit in the rows before: see rows.py.
 
-Uses primitives.py and rows.py with the digest {digest}
+Uses elementary.py, primitives.py and rows.py with the digest {digest}
 """
 
 from __future__ import annotations
@@ -397,15 +477,26 @@ from typing import Any
 
 import numpy as np
 
-from engine.jit import compiled, inlined
+from engine.elementary import *
+from engine.jit import called, compiled, inlined
 from engine.primitives import *
-from engine.rows import gather, gather_lane, scatter, scatter_lane, ties, ties_lane
+from engine.rows import gather, gather_lane, scatter, scatter_lane, so_far, ties, ties_lane
 
 DENSE = ({dense},)
 """Opcodes whose second derivatives couple all of any number of operands."""
 '''
 
 _LOOPS = '''
+
+@called
+def other(op: int, p: float, q: float) -> tuple[float, float, float]:
+    """The value and the local derivatives of an operation that forward does not work out itself."""
+    y = 0.0
+    dp = 0.0
+    dq = 0.0
+{others}
+    return y, dp, dq
+
 
 @compiled("void(uint8[::1], uint32[::1], uint32[::1], float64[::1], float64[:, ::1], int64, int64, float64[::1], float64[::1])")
 def forward(ops: Any, a: Any, b: Any, v: Any, l: Any, start: int, stop: int, xs: Any, ds: Any) -> None:
@@ -418,6 +509,8 @@ def forward(ops: Any, a: Any, b: Any, v: Any, l: Any, start: int, stop: int, xs:
         dp = 0.0
         dq = 0.0
 {forward}
+        else:
+            y, dp, dq = other(op, p, q)
         v[i] = y
         l[i, 0] = dp
         l[i, 1] = dq
@@ -441,12 +534,51 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
 {groups}
 
 
-@compiled("void(uint8[::1], uint32[::1], uint32[::1], float64[:, ::1], float64[:, :, ::1], int64, float64[::1], float64[::1])")
-def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any, ds: Any) -> None:
-    """As forward, for a block of independent rows at once: v is (slots, lanes), l is (rows, 2, lanes), l zeroed."""
-    for i in range(ops.size):
+@compiled("boolean(uint8[::1], uint32[::1], uint32[::1], uint32[::1], float64[:, ::1], float64[:, :, ::1], int64, float64[::1], float64[::1])")
+def forward_block(ops: Any, a: Any, b: Any, rows: Any, v: Any, l: Any, lanes: int, xs: Any, ds: Any) -> bool:
+    """As forward, over some rows, for a block of independent lanes at once: v is (S, lanes), l is (R, 2, lanes), zeroed.
+
+    Local derivatives that backward_block computes itself are left out. Answers whether a value is not finite.
+    """
+    bad = False
+    # Of rows counted by the loop itself LLVM would ask, for all at once, whether what they write is apart from what
+    # they read, and as it is not, give up on vector instructions.
+    for i in rows:
         op = ops[i]
 {lanes}
+    return bad
+
+
+@compiled("boolean(uint8[::1], uint32[::1], uint32[::1], uint32[::1], int64[:, ::1], float64[:, ::1], float64[:, :, ::1], float64[:, ::1], int64)")
+def backward_block(ops: Any, a: Any, b: Any, rows: Any, keep: Any, v: Any, l: Any, g: Any, lanes: int) -> bool:
+    """The chain rule over some rows, the last first, for a block of independent lanes at once; g is (S, lanes).
+
+    Of row rows[k], keep[k] has all bits where its operands have got a part of their adjoint before, and 0 where theirs
+    starts here: see first_uses. Without all care for zero times infinity: where that was needed, NaN is left in g.
+    Answers whether an adjoint of the rows is not finite.
+    """
+    bad = False
+    none = g.shape[0] - 1
+    for k in range(rows.size - 1, -1, -1):
+        i = rows[k]
+        op = ops[i]
+        pk, qk = keep[k, 0], keep[k, 1]
+{lanes_backward}
+        else:
+            pi = a[i]
+            qi = b[i]
+            if qi == none:
+                for j in range(lanes):
+                    upstream = g[i, j]
+                    bad |= not abs(upstream) < np.inf
+                    g[pi, j] = so_far(g[pi, j], pk) + chain(l[i, 0, j], upstream)
+            else:
+                for j in range(lanes):
+                    upstream = g[i, j]
+                    bad |= not abs(upstream) < np.inf
+                    g[pi, j] = so_far(g[pi, j], pk) + chain(l[i, 0, j], upstream)
+                    g[qi, j] = so_far(g[qi, j], qk) + chain(l[i, 1, j], upstream)
+    return bad
 
 
 @compiled("void(uint8[::1], uint32[::1], uint32[::1], float64[::1], float64[:, ::1])")
@@ -507,7 +639,8 @@ def source() -> str:
     """The text of rules.py."""
     here = Path(__file__).parent
     # Compiled code is cached by this file's text alone, yet what it uses of others is compiled into it.
-    digest = hashlib.sha256(b"".join((here / name).read_bytes() for name in ("primitives.py", "rows.py"))).hexdigest()
+    used = ("elementary.py", "primitives.py", "rows.py")
+    digest = hashlib.sha256(b"".join((here / name).read_bytes() for name in used)).hexdigest()
     tangents = {
         operation.name: text
         for operation in OPERATIONS
@@ -517,9 +650,11 @@ def source() -> str:
     header = _HEADER.format(digest=digest, dense=dense)
     variadic = [_variadic_function(operation) for operation in OPERATIONS if operation.variadic]
     loops = _LOOPS.format(
+        others=indent(_other_cases(), " " * 4),
         forward=indent(_forward_cases(), " " * 8),
         groups=indent(_group_cases(), " " * 8),
         lanes=indent(_lane_cases(), " " * 8),
+        lanes_backward=indent(_lane_backward_cases(), " " * 8),
         curvature=indent(_curvature_cases(), " " * 8),
         kinks=indent(_kink_cases(""), " " * 8),
         kinks_block=indent(_kink_cases(", j"), " " * 8),

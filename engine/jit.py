@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import atexit
+import math
 import os
 import shutil
+import struct
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numba
+from numba.extending import intrinsic, overload
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -48,8 +52,61 @@ _OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "boundscheck"
 
 def inlined(function: Function) -> Function:
     """A scalar function for use inside compiled loops, compiled as part of them."""
+    compiled: Function = numba.njit(**_OPTIONS, forceinline=True)(function)
+    return compiled
+
+
+def called(function: Function) -> Function:
+    """A function for calls from compiled loops, where it is too large to become part of them."""
     compiled: Function = numba.njit(**_OPTIONS)(function)
     return compiled
+
+
+@intrinsic
+def _fma(typing: Any, a: Any, b: Any, c: Any) -> Any:
+    signature = numba.float64(numba.float64, numba.float64, numba.float64)
+    return signature, lambda context, builder, signature, values: builder.fma(*values)
+
+
+def _bitcast(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+    return builder.bitcast(values[0], context.get_value_type(signature.return_type))
+
+
+@intrinsic
+def _bits_of(typing: Any, x: Any) -> Any:
+    return numba.int64(numba.float64), _bitcast
+
+
+@intrinsic
+def _float_of(typing: Any, bits: Any) -> Any:
+    return numba.float64(numba.int64), _bitcast
+
+
+# Single instructions, which Python has no name for. As written here they are for NUMBA_DISABLE_JIT=1.
+
+
+def fma(a: float, b: float, c: float) -> float:
+    """a * b + c, rounded once."""
+    if not math.isfinite(a * b + c):
+        return a * b + c
+    return float(Fraction(float(a)) * Fraction(float(b)) + Fraction(float(c)))
+
+
+def bits_of(x: float) -> int:
+    """The bits of a float64, as an int64."""
+    (bits,) = struct.unpack("<q", struct.pack("<d", x))
+    return int(bits)
+
+
+def float_of(bits: int) -> float:
+    """The float64 of an int64's bits."""
+    (x,) = struct.unpack("<d", struct.pack("<Q", int(bits) & 0xFFFFFFFFFFFFFFFF))
+    return float(x)
+
+
+overload(fma)(lambda a, b, c: lambda a, b, c: _fma(a, b, c))  # type: ignore[call-arg]
+overload(bits_of)(lambda x: lambda x: _bits_of(x))  # type: ignore[call-arg]
+overload(float_of)(lambda bits: lambda bits: _float_of(bits))  # type: ignore[call-arg]
 
 
 def compiled(signature: Any) -> Callable[[Function], Function]:

@@ -17,9 +17,10 @@ from engine.generate import CONSTANT_SECOND, OF_TWO
 from engine.jit import compiled, inlined
 from engine.operations import CONSTANT, OPCODES, OPERATIONS
 from engine.primitives import chain
-from engine.rows import LINK
+from engine.rows import LINK, gather, gather_lane
 from engine.rules import (
     DENSE,
+    backward_block,
     curvature,
     dense_tangent,
     forward,
@@ -35,23 +36,24 @@ __all__ = [
     "add_lanes",
     "adjoints",
     "any_nan",
+    "any_nonfinite",
     "apply",
     "assemble",
     "backward",
     "backward_block",
     "backward_unguarded",
     "curvature",
+    "first_uses",
     "forward",
     "forward_block",
     "forward_groups",
     "kinks",
     "kinks_block",
-    "nonfinite_lanes",
     "reach",
     "regroup",
     "second_adjoints",
-    "surprise",
     "sweep",
+    "take_lanes",
     "tangents",
 ]
 
@@ -183,40 +185,35 @@ def _seed(g: Any, slots: Any, seeds: Any) -> None:
         g[slots[k]] += seeds[k]
 
 
-@compiled("void(uint8[::1], float64[::1], float64[::1], uint32[::1], float64[::1])")
-def sweep(code: Any, base: Any, work: Any, seed_slots: Any, seeds: Any) -> None:
+@compiled("void(uint8[::1], int64, int64, int64, float64[::1], float64[::1], uint32[::1], float64[::1])")
+def sweep(code: Any, rows: int, grouped: int, groups: int, base: Any, work: Any, seed_slots: Any, seeds: Any) -> None:
     """Forward and backward in one call, for small graphs: every array handed over costs as much as thirty nodes.
 
-    code is a, b and ops in one piece, base (S,) has the leaves' values, work has room for v (S,), g (S,), l (R, 2) and
-    twice the largest number of operands of one row, one after the other.
+    code is, in one piece, a, b, the order of the grouped rows, the groups' starts, ops, and the groups' opcodes, as
+    forward_groups takes them; without groups the rows are worked through in their own order. base (S,) has the leaves'
+    values, work has room for v (S,), g (S,), l (R, 2) and twice the largest number of operands of one row, one after
+    the other.
     """
-    rows, slots = code.size // 9, base.size
-    a, b, ops = code[: 4 * rows].view(np.uint32), code[4 * rows : 8 * rows].view(np.uint32), code[8 * rows :]
+    slots = base.size
+    a, b = code[: 4 * rows].view(np.uint32), code[4 * rows : 8 * rows].view(np.uint32)
+    at = 8 * rows + 4 * grouped
+    order, starts = code[8 * rows : at].view(np.uint32), code[at : at + 4 * groups + 4].view(np.uint32)
+    at += 4 * groups + 4
+    ops, group_ops = code[at : at + rows], code[at + rows :]
     scratch = 2 * (slots + rows)
     widest = (work.size - scratch) // 2
     v, g, l = work[:slots], work[slots : 2 * slots], work[2 * slots : scratch].reshape((rows, 2))
+    xs, ds = work[scratch : scratch + widest], work[scratch + widest :]
     v[:] = base
-    forward(ops, a, b, v, l, 0, rows, work[scratch : scratch + widest], work[scratch + widest :])
+    if groups:
+        forward_groups(ops, a, b, order, group_ops, starts, v, l, 0, groups, xs, ds)
+    else:
+        forward(ops, a, b, v, l, 0, rows, xs, ds)
     _seed(g, seed_slots, seeds)
     _backward_unguarded(a, b, l, g, 0, rows)
     if _any_nan(g):
         _seed(g, seed_slots, seeds)
         backward(a, b, l, g, 0, rows)
-
-
-@compiled("void(uint32[::1], uint32[::1], float64[:, :, ::1], float64[:, ::1], int64)")
-def backward_block(a: Any, b: Any, l: Any, g: Any, lanes: int) -> None:
-    """As backward, for a block of independent rows: l is (R, 2, lanes), g is (S, lanes)."""
-    none = g.shape[0] - 1
-    for i in range(a.size - 1, -1, -1):
-        pi = a[i]
-        qi = b[i]
-        if pi != none:
-            for j in range(lanes):
-                g[pi, j] += chain(l[i, 0, j], g[i, j])
-        if qi != none:
-            for j in range(lanes):
-                g[qi, j] += chain(l[i, 1, j], g[i, j])
 
 
 @compiled("void(uint32[::1], uint32[::1], float64[:, ::1], float64[:, ::1])")
@@ -287,25 +284,29 @@ def second_adjoints(ops: Any, a: Any, b: Any, v: Any, l: Any, h: Any, g: Any, t:
                 for k in range(directions):
                     gt[qi, k] += chain(h[i, 2] * upstream, t[qi, k])
         if ops[i] in DENSE and upstream != 0.0:
+            n = gather(ops, a, b, v, i, xs)
+            last = i - max(n - 2, 0)
             for k in range(directions):
-                n = 0
-                row = i
-                while True:
-                    xs[n] = v[a[row]]
-                    ts[n] = t[a[row], k]
-                    n += 1
-                    if b[row] + 1 == row and ops[b[row]] == LINK:
-                        row -= 1
-                    else:
-                        break
-                if b[row] != none:
-                    xs[n] = v[b[row]]
-                    ts[n] = t[b[row], k]
-                    n += 1
+                gather_lane(ops, a, b, t, i, k, ts)
                 dense_tangent(ops[i], xs, n, v[i], ts, t[i, k], ds, work)
                 for m in range(n):
-                    operand = a[i - m] if m < n - 1 or n == 1 else b[row]
+                    operand = a[i - m] if m < n - 1 or n == 1 else b[last]
                     gt[operand, k] += chain(upstream, ds[m])
+
+
+@compiled("void(uint32[::1], uint32[::1], uint32[::1], boolean[::1], int64[:, ::1])")
+def first_uses(a: Any, b: Any, rows: Any, used: Any, keep: Any) -> None:
+    """For some rows, the last first: 0 in keep[k] where rows[k] is the first to use its operand, else all bits.
+
+    `used` has the slots in use already, and gets those of the operands.
+    """
+    none = used.size - 1
+    for k in range(rows.size - 1, -1, -1):
+        for place in range(2):
+            slot = a[rows[k]] if place == 0 else b[rows[k]]
+            keep[k, place] = -1 if used[slot] else 0
+            if slot != none:
+                used[slot] = True
 
 
 @compiled("void(uint32[::1], uint32[::1], boolean[::1])")
@@ -328,32 +329,23 @@ def add_lanes(block: Any, slots: Any, lanes: int, totals: Any) -> None:
         totals[k] = total
 
 
-@compiled("void(float64[:, ::1], int64, int64, float64[::1])")
-def nonfinite_lanes(block: Any, rows: int, lanes: int, marks: Any) -> None:
-    """Makes marks[j] NaN where lane j of the first rows of a block holds a non-finite number, else 0."""
-    for j in range(lanes):
-        marks[j] = 0.0
-    for i in range(rows):
+@compiled("boolean(float64[:, ::1], uint32[::1], int64)")
+def any_nonfinite(block: Any, slots: Any, lanes: int) -> bool:
+    """Whether the first lanes of some slots of a block hold a non-finite number."""
+    found = False
+    for slot in slots:
         for j in range(lanes):
-            marks[j] += 0.0 * block[i, j]
+            found |= not abs(block[slot, j]) < np.inf
+    return found
 
 
-@compiled("float64(uint8[::1])")
-def surprise(ops: Any) -> float:
-    """The share of rows whose opcode is not the one that most often follows the two before it.
-
-    About what a processor mispredicts when it walks the rows in order.
-    """
-    contexts = np.zeros((1 << 14, 128), np.int32)
-    for i in range(2, ops.size):
-        contexts[(np.int64(ops[i - 2]) & 127) << 7 | np.int64(ops[i - 1]) & 127, np.int64(ops[i]) & 127] += 1
-    expected = 0
-    for context in range(1 << 14):
-        most = 0
-        for op in range(128):
-            most = max(most, np.int64(contexts[context, op]))
-        expected += most
-    return 1.0 - expected / max(ops.size - 2, 1)
+@compiled("void(float64[:, ::1], uint32[::1], int64, float64[:, ::1], int64)")
+def take_lanes(block: Any, slots: Any, lanes: int, columns: Any, first: int) -> None:
+    """Copies the first lanes of some slots of a block to columns (slots, rows), from row first on."""
+    for k in range(slots.size):
+        slot = slots[k]
+        for j in range(lanes):
+            columns[k, first + j] = block[slot, j]
 
 
 @compiled("int64(uint8[::1], uint32[::1], uint32[::1], uint32[::1], uint8[::1], uint32[::1])")

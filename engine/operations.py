@@ -178,7 +178,7 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     _unary("sinh", "sinh(x)", "cosh(x)", "The hyperbolic sine."),
     _unary("cosh", "cosh(x)", "sinh(x)", "The hyperbolic cosine."),
-    _unary("tanh", "tanh(x)", "square(1 / cosh(x))", "The hyperbolic tangent.", shown=("1 - y**2",)),
+    _unary("tanh", "tanh(x)", "sech_squared(x)", "The hyperbolic tangent.", shown=("1 - y**2",)),
     _unary(
         "asinh",
         "asinh(x)",
@@ -333,7 +333,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "pow",
         "power(a, b)",
         "chain(power_below(a, b), b)",
-        "where(a == 0, where(b < 0, -y, 0), where((y == 0) * (a > 0), 0, y * log(a)))",
+        "where(a == 0, where(b >= 0, 0, -y), where((y == 0) * (a > 0), 0, y * log(a)))",
         "a to the power of b.",
         aliases=("**", "^", "power"),
         formula="a**b",
@@ -431,6 +431,13 @@ RULE_FUNCTIONS: Mapping[str, Operation] = MappingProxyType(
     {
         operation.name: operation
         for operation in (
+            _unary(
+                "sech_squared",
+                "sech_squared(x)",
+                "-2 * tanh(x) * y",
+                "The derivative of tanh.",
+                formula="square(1 / cosh(x))",
+            ),
             # exp(-b * a**2) itself loses a digit for every factor ten of a**2.
             _binary(
                 "gaussian",
@@ -497,5 +504,10 @@ def resolve(name: str, inputs: int) -> int | None:
 
 def suggest(name: str) -> str | None:
     """The known operation name nearest to an unknown one, or None when none is near."""
-    near = difflib.get_close_matches(name[:40].lower(), [known for known in OPCODES if known.isidentifier()], 1, 0.6)
+    typed = name[:40].lower()
+    words = [known for known in OPCODES if known.isidentifier()]
+    # Letters in another order are nearer than a letter too many: tahn is tanh, not tan.
+    near = [known for known in words if sorted(known) == sorted(typed)] or difflib.get_close_matches(
+        typed, words, 1, 0.6
+    )
     return NAMES[OPCODES[near[0]]] if near else None

@@ -1,7 +1,7 @@
 """The scalar functions that the operation table's values and rules are written in.
 
-Each is IEEE arithmetic around the C library: nothing raises, NaN goes through, and nothing overflows where the
-function itself does not.
+Each is IEEE arithmetic around elementary.py and the C library: nothing raises, NaN goes through, and nothing overflows
+where the function itself does not.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from engine.elementary import exp, log1p, sigmoid
 from engine.jit import inlined
 
 
@@ -36,23 +37,8 @@ def sqrt(x: float) -> float:
 
 
 @inlined
-def exp(x: float) -> float:
-    return math.exp(x)
-
-
-@inlined
 def exp2(x: float) -> float:
     return np.exp2(x)
-
-
-@inlined
-def expm1(x: float) -> float:
-    return math.expm1(x)
-
-
-@inlined
-def log(x: float) -> float:
-    return math.log(x)
 
 
 @inlined
@@ -63,21 +49,6 @@ def log2(x: float) -> float:
 @inlined
 def log10(x: float) -> float:
     return math.log10(x)
-
-
-@inlined
-def log1p(x: float) -> float:
-    return math.log1p(x)
-
-
-@inlined
-def sin(x: float) -> float:
-    return math.sin(x)
-
-
-@inlined
-def cos(x: float) -> float:
-    return math.cos(x)
 
 
 @inlined
@@ -111,11 +82,6 @@ def cosh(x: float) -> float:
 
 
 @inlined
-def tanh(x: float) -> float:
-    return math.tanh(x)
-
-
-@inlined
 def asinh(x: float) -> float:
     return math.asinh(x)
 
@@ -141,17 +107,9 @@ def erfc(x: float) -> float:
 
 
 @inlined
-def sigmoid(x: float) -> float:
-    # exp of a negative number only, so that it never overflows.
-    e = math.exp(-math.fabs(x))
-    return (1.0 if x >= 0.0 else e) / (1.0 + e)
-
-
-@inlined
 def softplus(x: float) -> float:
-    if x > 0.0:
-        return x + math.log1p(math.exp(-x))
-    return math.log1p(math.exp(x))
+    small = log1p(exp(-math.fabs(x)))
+    return x + small if x > 0.0 else small
 
 
 @inlined
@@ -169,7 +127,7 @@ def gaussian(a: float, b: float) -> float:
     if not math.fabs(a) < 64.0:
         return 0.0 if a == a else a
     h = np.rint(16.0 * a) * 0.0625
-    return math.exp(-b * h * h) * math.exp(b * (h - a) * (h + a))
+    return exp(-b * h * h) * exp(b * (h - a) * (h + a))
 
 
 @inlined
@@ -222,7 +180,7 @@ def tanh_cdf(x: float) -> float:
     kept = factor - cubic
     error += (1.5957691216057308 - kept) + (cubic - (factor - kept))
     error = product_error(x, factor, u) + x * error
-    e = math.exp(u)
+    e = exp(u)
     return (e + e * error) / (1.0 + e)
 
 
@@ -233,13 +191,11 @@ def gelu_tanh(x: float) -> float:
 
 @inlined
 def silu(x: float) -> float:
-    if x >= 0.0:
-        return x / (1.0 + math.exp(-x))
-    if x < -800.0:
-        return -0.0
     # Half the exponent twice: exp(x) alone would lose its digits to underflow before x brings them back.
-    half = math.exp(0.5 * x)
-    return x * half / (1.0 + half * half) * half
+    half = exp(-0.5 * math.fabs(x))
+    y = x / (1.0 + half * half)
+    y = y if x >= 0.0 else y * half * half
+    return -0.0 if x < -1600.0 else y
 
 
 @inlined
@@ -469,8 +425,8 @@ def logsumexp(xs: Any, n: int) -> float:
     rest = 0.0
     for i in range(n):
         if i != largest:
-            rest += math.exp(xs[i] - xs[largest])
-    return xs[largest] + math.log1p(rest)
+            rest += exp(xs[i] - xs[largest])
+    return xs[largest] + log1p(rest)
 
 
 @inlined
@@ -479,7 +435,7 @@ def exp_difference(a: float, b: float) -> float:
     if a == b:
         return 1.0
     difference = a - b
-    e = math.exp(difference)
+    e = exp(difference)
     if not 0.0 < e < math.inf:
         return e
     kept = difference - a
@@ -532,7 +488,7 @@ def logsumexp_of_two(p: float, q: float) -> float:
     if p == q:
         return p + 0.6931471805599453
     larger = max_of_two(p, q)
-    return larger + math.log1p(math.exp(-math.fabs(p - q)))
+    return larger + log1p(exp(-math.fabs(p - q)))
 
 
 @inlined

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.jit import inlined
+from engine.jit import bits_of, float_of, inlined
 
 LINK = 255
 """Opcode of a row that carries further operands of the operation in the row after it."""
@@ -77,6 +77,12 @@ def scatter_lane(l: Any, i: int, j: int, n: int, ds: Any) -> None:
     else:
         l[i, 0, j] = ds[n - 2]
         l[i, 1, j] = ds[n - 1]
+
+
+@inlined
+def so_far(g: float, keep: int) -> float:
+    """g where keep has all bits, 0 where it has none: nothing has been added up yet."""
+    return float_of(bits_of(g) & keep)
 
 
 @inlined

@@ -3,7 +3,7 @@
 A tape's row i has opcode ops[i], operands v[a[i]] and v[b[i]], value v[i] and local derivatives l[i]. The last place
 of v stands in for an operand that is not there. Operands beyond two sit in the rows before: see rows.py.
 
-Uses primitives.py and rows.py with the digest 027387f6c9120c77956a6c2faaff6efd93901a06ecbadb2373dff686cfe36290
+Uses elementary.py, primitives.py and rows.py with the digest 51b1ab8b5a08828cde9316bb7134b9d4038083c8740262c62c8aadd945f3d3cb
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from engine.jit import compiled, inlined
+from engine.elementary import *
+from engine.jit import called, compiled, inlined
 from engine.primitives import *
-from engine.rows import gather, gather_lane, scatter, scatter_lane, ties, ties_lane
+from engine.rows import gather, gather_lane, scatter, scatter_lane, so_far, ties, ties_lane
 
 DENSE = (56, 60,)
 """Opcodes whose second derivatives couple all of any number of operands."""
@@ -99,6 +100,130 @@ def _logsumexp_tangent(xs: Any, n: int, y: float, ts: Any, ty: float, ds: Any, w
         ds[i] = chain((exp((x - y))), (tx + (-ty)))
 
 
+@called
+def other(op: int, p: float, q: float) -> tuple[float, float, float]:
+    """The value and the local derivatives of an operation that forward does not work out itself."""
+    y = 0.0
+    dp = 0.0
+    dq = 0.0
+    if op == 8:
+        y = exp(p)
+        dp = y
+    elif op == 9:
+        y = exp2(p)
+        dp = (0.6931471805599453 * y)
+    elif op == 10:
+        y = expm1(p)
+        dp = (exp(p))
+    elif op == 11:
+        y = log(p)
+        dp = (1.0 / (p + 0.0))
+    elif op == 12:
+        y = log2(p)
+        dp = (1.4426950408889634 / (p + 0.0))
+    elif op == 13:
+        y = log10(p)
+        dp = (0.4342944819032518 / (p + 0.0))
+    elif op == 14:
+        y = log1p(p)
+        dp = (1.0 / (1.0 + p))
+    elif op == 15:
+        y = sin(p)
+        dp = (cos(p))
+    elif op == 16:
+        y = cos(p)
+        dp = (-(sin(p)))
+    elif op == 17:
+        y = tan(p)
+        dp = (1.0 + (y * y))
+    elif op == 18:
+        y = asin(p)
+        dp = (1.0 / (sqrt(((1.0 - p) * (1.0 + p)))))
+    elif op == 19:
+        y = acos(p)
+        dp = (-1.0 / (sqrt(((1.0 - p) * (1.0 + p)))))
+    elif op == 20:
+        y = atan(p)
+        dp = (1.0 / (1.0 + (p * p)))
+    elif op == 21:
+        y = sinh(p)
+        dp = (cosh(p))
+    elif op == 22:
+        y = cosh(p)
+        dp = (sinh(p))
+    elif op == 23:
+        y = tanh(p)
+        dp = (sech_squared(p))
+    elif op == 24:
+        y = asinh(p)
+        dp = (1.0 / (hypot(1.0, p)))
+    elif op == 25:
+        y = acosh(p)
+        dp = (1.0 / ((sqrt((p - 1.0))) * (sqrt((p + 1.0)))))
+    elif op == 26:
+        y = atanh(p)
+        dp = (1.0 / ((1.0 - p) * (1.0 + p)))
+    elif op == 27:
+        y = erf(p)
+        dp = (1.1283791670955126 * (gaussian(p, 1.0)))
+    elif op == 28:
+        y = erfc(p)
+        dp = (-1.1283791670955126 * (gaussian(p, 1.0)))
+    elif op == 29:
+        y = sigmoid(p)
+        dp = (y * (sigmoid((-p))))
+    elif op == 30:
+        y = softplus(p)
+        dp = (sigmoid(p))
+    elif op == 33:
+        y = p if p > 0 else expm1(p)
+        dp = (1.0 if (p > 0.0) else (exp(p)))
+    elif op == 34:
+        y = gelu(p)
+        dp = ((normal_cdf(p)) + chain(p, (0.3989422804014327 * (gaussian(p, 0.5)))))
+    elif op == 35:
+        y = gelu_tanh(p)
+        dp = chain((tanh_cdf(p)), (1.0 + chain(p, chain((tanh_cdf((-p))), (1.5957691216057308 * (1.0 + (0.134145 * (p * p))))))))
+    elif op == 36:
+        y = silu(p)
+        dp = chain((sigmoid(p)), (1.0 + chain(p, (sigmoid((-p))))))
+    elif op == 37:
+        y = floor(p)
+        dp = (0.0 if (p == p) else p)
+    elif op == 38:
+        y = ceil(p)
+        dp = (0.0 if (p == p) else p)
+    elif op == 39:
+        y = round(p)
+        dp = (0.0 if (p == p) else p)
+    elif op == 44:
+        y = power(p, q)
+        dp = chain((power_below(p, q)), q)
+        dq = ((0.0 if (q >= 0.0) else (-y)) if (p == 0.0) else (0.0 if (((1.0 if (y == 0.0) else 0.0) * (1.0 if (p > 0.0) else 0.0)) != 0.0) else (y * (log(p)))))
+    elif op == 61:
+        y = power(p, q)
+        dp = chain((power_below(p, q)), q)
+    elif op == 45:
+        y = atan2(p, q)
+        t0 = (hypot(p, q))
+        dp = (0.0 if (t0 == 0.0) else ((q / t0) / t0))
+        dq = (0.0 if (t0 == 0.0) else (((-p) / t0) / t0))
+    elif op == 46:
+        y = hypot(p, q)
+        dp = (0.0 if (y == 0.0) else (p / y))
+        dq = (0.0 if (y == 0.0) else (q / y))
+    elif op == 64:
+        y = mean_of_two(p, q)
+        t0 = (1.0 / 2.0)
+        dp = t0
+        dq = t0
+    elif op == 67:
+        y = logsumexp_of_two(p, q)
+        dp = (softmax_of_two(p, q))
+        dq = (softmax_of_two(q, p))
+    return y, dp, dq
+
+
 @compiled("void(uint8[::1], uint32[::1], uint32[::1], float64[::1], float64[:, ::1], int64, int64, float64[::1], float64[::1])")
 def forward(ops: Any, a: Any, b: Any, v: Any, l: Any, start: int, stop: int, xs: Any, ds: Any) -> None:
     """Fills v and l in rows start to stop of a tape; xs and ds hold a operation's operands and derivatives where their number is open."""
@@ -109,7 +234,13 @@ def forward(ops: Any, a: Any, b: Any, v: Any, l: Any, start: int, stop: int, xs:
         y = v[i]
         dp = 0.0
         dq = 0.0
-        if op == 2:
+        if op == 0:
+            pass
+        elif op == 1:
+            pass
+        elif op == 255:
+            pass
+        elif op == 2:
             y = -p
             dp = -1.0
         elif op == 3:
@@ -127,102 +258,12 @@ def forward(ops: Any, a: Any, b: Any, v: Any, l: Any, start: int, stop: int, xs:
         elif op == 7:
             y = 1 / p
             dp = (-(y * y))
-        elif op == 8:
-            y = exp(p)
-            dp = y
-        elif op == 9:
-            y = exp2(p)
-            dp = (0.6931471805599453 * y)
-        elif op == 10:
-            y = expm1(p)
-            dp = (exp(p))
-        elif op == 11:
-            y = log(p)
-            dp = (1.0 / (p + 0.0))
-        elif op == 12:
-            y = log2(p)
-            dp = (1.4426950408889634 / (p + 0.0))
-        elif op == 13:
-            y = log10(p)
-            dp = (0.4342944819032518 / (p + 0.0))
-        elif op == 14:
-            y = log1p(p)
-            dp = (1.0 / (1.0 + p))
-        elif op == 15:
-            y = sin(p)
-            dp = (cos(p))
-        elif op == 16:
-            y = cos(p)
-            dp = (-(sin(p)))
-        elif op == 17:
-            y = tan(p)
-            dp = (1.0 + (y * y))
-        elif op == 18:
-            y = asin(p)
-            dp = (1.0 / (sqrt(((1.0 - p) * (1.0 + p)))))
-        elif op == 19:
-            y = acos(p)
-            dp = (-1.0 / (sqrt(((1.0 - p) * (1.0 + p)))))
-        elif op == 20:
-            y = atan(p)
-            dp = (1.0 / (1.0 + (p * p)))
-        elif op == 21:
-            y = sinh(p)
-            dp = (cosh(p))
-        elif op == 22:
-            y = cosh(p)
-            dp = (sinh(p))
-        elif op == 23:
-            y = tanh(p)
-            dp = ((1.0 / (cosh(p))) * (1.0 / (cosh(p))))
-        elif op == 24:
-            y = asinh(p)
-            dp = (1.0 / (hypot(1.0, p)))
-        elif op == 25:
-            y = acosh(p)
-            dp = (1.0 / ((sqrt((p - 1.0))) * (sqrt((p + 1.0)))))
-        elif op == 26:
-            y = atanh(p)
-            dp = (1.0 / ((1.0 - p) * (1.0 + p)))
-        elif op == 27:
-            y = erf(p)
-            dp = (1.1283791670955126 * (gaussian(p, 1.0)))
-        elif op == 28:
-            y = erfc(p)
-            dp = (-1.1283791670955126 * (gaussian(p, 1.0)))
-        elif op == 29:
-            y = sigmoid(p)
-            dp = (y * (sigmoid((-p))))
-        elif op == 30:
-            y = softplus(p)
-            dp = (sigmoid(p))
         elif op == 31:
             y = relu(p)
             dp = (sign(y))
         elif op == 32:
             y = p if p > 0 else 0.01 * p
             dp = (1.0 if (p > 0.0) else (0.01 if (p <= 0.0) else p))
-        elif op == 33:
-            y = p if p > 0 else expm1(p)
-            dp = (1.0 if (p > 0.0) else (exp(p)))
-        elif op == 34:
-            y = gelu(p)
-            dp = ((normal_cdf(p)) + chain(p, (0.3989422804014327 * (gaussian(p, 0.5)))))
-        elif op == 35:
-            y = gelu_tanh(p)
-            dp = chain((tanh_cdf(p)), (1.0 + chain(p, chain((tanh_cdf((-p))), (1.5957691216057308 * (1.0 + (0.134145 * (p * p))))))))
-        elif op == 36:
-            y = silu(p)
-            dp = chain((sigmoid(p)), (1.0 + chain(p, (sigmoid((-p))))))
-        elif op == 37:
-            y = floor(p)
-            dp = (0.0 if (p == p) else p)
-        elif op == 38:
-            y = ceil(p)
-            dp = (0.0 if (p == p) else p)
-        elif op == 39:
-            y = round(p)
-            dp = (0.0 if (p == p) else p)
         elif op == 40:
             y = p + q
             dp = 1.0
@@ -239,22 +280,6 @@ def forward(ops: Any, a: Any, b: Any, v: Any, l: Any, start: int, stop: int, xs:
             y = p / q
             dp = (1.0 / q)
             dq = ((-y) / q)
-        elif op == 44:
-            y = power(p, q)
-            dp = chain((power_below(p, q)), q)
-            dq = (((-y) if (q < 0.0) else 0.0) if (p == 0.0) else (0.0 if (((1.0 if (y == 0.0) else 0.0) * (1.0 if (p > 0.0) else 0.0)) != 0.0) else (y * (log(p)))))
-        elif op == 61:
-            y = power(p, q)
-            dp = chain((power_below(p, q)), q)
-        elif op == 45:
-            y = atan2(p, q)
-            t0 = (hypot(p, q))
-            dp = (0.0 if (t0 == 0.0) else ((q / t0) / t0))
-            dq = (0.0 if (t0 == 0.0) else (((-p) / t0) / t0))
-        elif op == 46:
-            y = hypot(p, q)
-            dp = (0.0 if (y == 0.0) else (p / y))
-            dq = (0.0 if (y == 0.0) else (q / y))
         elif op == 47:
             y = 1.0 if p < q else 0.0
             dp = 0.0
@@ -338,11 +363,6 @@ def forward(ops: Any, a: Any, b: Any, v: Any, l: Any, start: int, stop: int, xs:
             v[i] = _mean(xs, n, ds)
             scatter(l, i, n, ds)
             continue
-        elif op == 64:
-            y = mean_of_two(p, q)
-            t0 = (1.0 / 2.0)
-            dp = t0
-            dq = t0
         elif op == 58:
             n = gather(ops, a, b, v, i, xs)
             v[i] = _max(xs, n, ds)
@@ -372,10 +392,8 @@ def forward(ops: Any, a: Any, b: Any, v: Any, l: Any, start: int, stop: int, xs:
             v[i] = _logsumexp(xs, n, ds)
             scatter(l, i, n, ds)
             continue
-        elif op == 67:
-            y = logsumexp_of_two(p, q)
-            dp = (softmax_of_two(p, q))
-            dq = (softmax_of_two(q, p))
+        else:
+            y, dp, dq = other(op, p, q)
         v[i] = y
         l[i, 0] = dp
         l[i, 1] = dq
@@ -612,7 +630,7 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
                 pi = a[i]
                 p = v[pi]
                 y = tanh(p)
-                dp = ((1.0 / (cosh(p))) * (1.0 / (cosh(p))))
+                dp = (sech_squared(p))
                 v[i] = y
                 l[i, 0] = dp
                 l[i, 1] = 0.0
@@ -837,7 +855,7 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
                 q = v[qi]
                 y = power(p, q)
                 dp = chain((power_below(p, q)), q)
-                dq = (((-y) if (q < 0.0) else 0.0) if (p == 0.0) else (0.0 if (((1.0 if (y == 0.0) else 0.0) * (1.0 if (p > 0.0) else 0.0)) != 0.0) else (y * (log(p)))))
+                dq = ((0.0 if (q >= 0.0) else (-y)) if (p == 0.0) else (0.0 if (((1.0 if (y == 0.0) else 0.0) * (1.0 if (p > 0.0) else 0.0)) != 0.0) else (y * (log(p)))))
                 v[i] = y
                 l[i, 0] = dp
                 l[i, 1] = dq
@@ -1119,43 +1137,45 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
                 l[i, 1] = dq
 
 
-@compiled("void(uint8[::1], uint32[::1], uint32[::1], float64[:, ::1], float64[:, :, ::1], int64, float64[::1], float64[::1])")
-def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any, ds: Any) -> None:
-    """As forward, for a block of independent rows at once: v is (slots, lanes), l is (rows, 2, lanes), l zeroed."""
-    for i in range(ops.size):
+@compiled("boolean(uint8[::1], uint32[::1], uint32[::1], uint32[::1], float64[:, ::1], float64[:, :, ::1], int64, float64[::1], float64[::1])")
+def forward_block(ops: Any, a: Any, b: Any, rows: Any, v: Any, l: Any, lanes: int, xs: Any, ds: Any) -> bool:
+    """As forward, over some rows, for a block of independent lanes at once: v is (S, lanes), l is (R, 2, lanes), zeroed.
+
+    Local derivatives that backward_block computes itself are left out. Answers whether a value is not finite.
+    """
+    bad = False
+    # Of rows counted by the loop itself LLVM would ask, for all at once, whether what they write is apart from what
+    # they read, and as it is not, give up on vector instructions.
+    for i in rows:
         op = ops[i]
         if op == 2:
             pi = a[i]
             for j in range(lanes):
                 p = v[pi, j]
                 y = -p
-                dp = -1.0
                 v[i, j] = y
-                l[i, 0, j] = dp
+                bad |= not abs(v[i, j]) < np.inf
         elif op == 3:
             pi = a[i]
             for j in range(lanes):
                 p = v[pi, j]
                 y = abs(p)
-                dp = (sign(p))
                 v[i, j] = y
-                l[i, 0, j] = dp
+                bad |= not abs(v[i, j]) < np.inf
         elif op == 4:
             pi = a[i]
             for j in range(lanes):
                 p = v[pi, j]
                 y = sign(p)
-                dp = (0.0 if (p == p) else p)
                 v[i, j] = y
-                l[i, 0, j] = dp
+                bad |= not abs(v[i, j]) < np.inf
         elif op == 5:
             pi = a[i]
             for j in range(lanes):
                 p = v[pi, j]
                 y = p * p
-                dp = (2.0 * p)
                 v[i, j] = y
-                l[i, 0, j] = dp
+                bad |= not abs(v[i, j]) < np.inf
         elif op == 6:
             pi = a[i]
             for j in range(lanes):
@@ -1164,30 +1184,28 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
                 dp = (0.5 / (y + 0.0))
                 v[i, j] = y
                 l[i, 0, j] = dp
+                bad |= not abs(v[i, j]) < np.inf
         elif op == 7:
             pi = a[i]
             for j in range(lanes):
                 p = v[pi, j]
                 y = 1 / p
-                dp = (-(y * y))
                 v[i, j] = y
-                l[i, 0, j] = dp
+                bad |= not abs(v[i, j]) < np.inf
         elif op == 8:
             pi = a[i]
             for j in range(lanes):
                 p = v[pi, j]
                 y = exp(p)
-                dp = y
                 v[i, j] = y
-                l[i, 0, j] = dp
+                bad |= not abs(v[i, j]) < np.inf
         elif op == 9:
             pi = a[i]
             for j in range(lanes):
                 p = v[pi, j]
                 y = exp2(p)
-                dp = (0.6931471805599453 * y)
                 v[i, j] = y
-                l[i, 0, j] = dp
+                bad |= not abs(v[i, j]) < np.inf
         elif op == 10:
             pi = a[i]
             for j in range(lanes):
@@ -1196,6 +1214,7 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
                 dp = (exp(p))
                 v[i, j] = y
                 l[i, 0, j] = dp
+                bad |= not abs(v[i, j]) < np.inf
         elif op == 11:
             pi = a[i]
             for j in range(lanes):
@@ -1204,6 +1223,7 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
                 dp = (1.0 / (p + 0.0))
                 v[i, j] = y
                 l[i, 0, j] = dp
+                bad |= not abs(v[i, j]) < np.inf
         elif op == 12:
             pi = a[i]
             for j in range(lanes):
@@ -1212,6 +1232,7 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
                 dp = (1.4426950408889634 / (p + 0.0))
                 v[i, j] = y
                 l[i, 0, j] = dp
+                bad |= not abs(v[i, j]) < np.inf
         elif op == 13:
             pi = a[i]
             for j in range(lanes):
@@ -1220,6 +1241,7 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
                 dp = (0.4342944819032518 / (p + 0.0))
                 v[i, j] = y
                 l[i, 0, j] = dp
+                bad |= not abs(v[i, j]) < np.inf
         elif op == 14:
             pi = a[i]
             for j in range(lanes):
@@ -1228,30 +1250,56 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
                 dp = (1.0 / (1.0 + p))
                 v[i, j] = y
                 l[i, 0, j] = dp
+                bad |= not abs(v[i, j]) < np.inf
         elif op == 15:
             pi = a[i]
+            far = False
             for j in range(lanes):
-                p = v[pi, j]
-                y = sin(p)
-                dp = (cos(p))
-                v[i, j] = y
-                l[i, 0, j] = dp
+                far |= not abs(v[pi, j]) < NEAR
+            if far:
+                for j in range(lanes):
+                    p = v[pi, j]
+                    y = sin(p)
+                    dp = (cos(p))
+                    v[i, j] = y
+                    l[i, 0, j] = dp
+                    bad |= not abs(v[i, j]) < np.inf
+            else:
+                for j in range(lanes):
+                    p = v[pi, j]
+                    y = sin_near(p)
+                    dp = (cos_near(p))
+                    v[i, j] = y
+                    l[i, 0, j] = dp
+                    bad |= not abs(v[i, j]) < np.inf
         elif op == 16:
             pi = a[i]
+            far = False
             for j in range(lanes):
-                p = v[pi, j]
-                y = cos(p)
-                dp = (-(sin(p)))
-                v[i, j] = y
-                l[i, 0, j] = dp
+                far |= not abs(v[pi, j]) < NEAR
+            if far:
+                for j in range(lanes):
+                    p = v[pi, j]
+                    y = cos(p)
+                    dp = (-(sin(p)))
+                    v[i, j] = y
+                    l[i, 0, j] = dp
+                    bad |= not abs(v[i, j]) < np.inf
+            else:
+                for j in range(lanes):
+                    p = v[pi, j]
+                    y = cos_near(p)
+                    dp = (-(sin_near(p)))
+                    v[i, j] = y
+                    l[i, 0, j] = dp
+                    bad |= not abs(v[i, j]) < np.inf
         elif op == 17:
             pi = a[i]
             for j in range(lanes):
                 p = v[pi, j]
                 y = tan(p)
-                dp = (1.0 + (y * y))
                 v[i, j] = y
-                l[i, 0, j] = dp
+                bad |= not abs(v[i, j]) < np.inf
         elif op == 18:
             pi = a[i]
             for j in range(lanes):
@@ -1260,6 +1308,7 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
                 dp = (1.0 / (sqrt(((1.0 - p) * (1.0 + p)))))
                 v[i, j] = y
                 l[i, 0, j] = dp
+                bad |= not abs(v[i, j]) < np.inf
         elif op == 19:
             pi = a[i]
             for j in range(lanes):
@@ -1268,6 +1317,7 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
                 dp = (-1.0 / (sqrt(((1.0 - p) * (1.0 + p)))))
                 v[i, j] = y
                 l[i, 0, j] = dp
+                bad |= not abs(v[i, j]) < np.inf
         elif op == 20:
             pi = a[i]
             for j in range(lanes):
@@ -1276,6 +1326,7 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
                 dp = (1.0 / (1.0 + (p * p)))
                 v[i, j] = y
                 l[i, 0, j] = dp
+                bad |= not abs(v[i, j]) < np.inf
         elif op == 21:
             pi = a[i]
             for j in range(lanes):
@@ -1284,6 +1335,7 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
                 dp = (cosh(p))
                 v[i, j] = y
                 l[i, 0, j] = dp
+                bad |= not abs(v[i, j]) < np.inf
         elif op == 22:
             pi = a[i]
             for j in range(lanes):
@@ -1292,14 +1344,16 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
                 dp = (sinh(p))
                 v[i, j] = y
                 l[i, 0, j] = dp
+                bad |= not abs(v[i, j]) < np.inf
         elif op == 23:
             pi = a[i]
             for j in range(lanes):
                 p = v[pi, j]
                 y = tanh(p)
-                dp = ((1.0 / (cosh(p))) * (1.0 / (cosh(p))))
+                dp = (sech_squared(p))
                 v[i, j] = y
                 l[i, 0, j] = dp
+                bad |= not abs(v[i, j]) < np.inf
         elif op == 24:
             pi = a[i]
             for j in range(lanes):
@@ -1308,6 +1362,7 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
                 dp = (1.0 / (hypot(1.0, p)))
                 v[i, j] = y
                 l[i, 0, j] = dp
+                bad |= not abs(v[i, j]) < np.inf
         elif op == 25:
             pi = a[i]
             for j in range(lanes):
@@ -1316,6 +1371,7 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
                 dp = (1.0 / ((sqrt((p - 1.0))) * (sqrt((p + 1.0)))))
                 v[i, j] = y
                 l[i, 0, j] = dp
+                bad |= not abs(v[i, j]) < np.inf
         elif op == 26:
             pi = a[i]
             for j in range(lanes):
@@ -1324,6 +1380,7 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
                 dp = (1.0 / ((1.0 - p) * (1.0 + p)))
                 v[i, j] = y
                 l[i, 0, j] = dp
+                bad |= not abs(v[i, j]) < np.inf
         elif op == 27:
             pi = a[i]
             for j in range(lanes):
@@ -1332,6 +1389,7 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
                 dp = (1.1283791670955126 * (gaussian(p, 1.0)))
                 v[i, j] = y
                 l[i, 0, j] = dp
+                bad |= not abs(v[i, j]) < np.inf
         elif op == 28:
             pi = a[i]
             for j in range(lanes):
@@ -1340,6 +1398,7 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
                 dp = (-1.1283791670955126 * (gaussian(p, 1.0)))
                 v[i, j] = y
                 l[i, 0, j] = dp
+                bad |= not abs(v[i, j]) < np.inf
         elif op == 29:
             pi = a[i]
             for j in range(lanes):
@@ -1348,6 +1407,7 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
                 dp = (y * (sigmoid((-p))))
                 v[i, j] = y
                 l[i, 0, j] = dp
+                bad |= not abs(v[i, j]) < np.inf
         elif op == 30:
             pi = a[i]
             for j in range(lanes):
@@ -1356,22 +1416,21 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
                 dp = (sigmoid(p))
                 v[i, j] = y
                 l[i, 0, j] = dp
+                bad |= not abs(v[i, j]) < np.inf
         elif op == 31:
             pi = a[i]
             for j in range(lanes):
                 p = v[pi, j]
                 y = relu(p)
-                dp = (sign(y))
                 v[i, j] = y
-                l[i, 0, j] = dp
+                bad |= not abs(v[i, j]) < np.inf
         elif op == 32:
             pi = a[i]
             for j in range(lanes):
                 p = v[pi, j]
                 y = p if p > 0 else 0.01 * p
-                dp = (1.0 if (p > 0.0) else (0.01 if (p <= 0.0) else p))
                 v[i, j] = y
-                l[i, 0, j] = dp
+                bad |= not abs(v[i, j]) < np.inf
         elif op == 33:
             pi = a[i]
             for j in range(lanes):
@@ -1380,6 +1439,7 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
                 dp = (1.0 if (p > 0.0) else (exp(p)))
                 v[i, j] = y
                 l[i, 0, j] = dp
+                bad |= not abs(v[i, j]) < np.inf
         elif op == 34:
             pi = a[i]
             for j in range(lanes):
@@ -1388,6 +1448,7 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
                 dp = ((normal_cdf(p)) + chain(p, (0.3989422804014327 * (gaussian(p, 0.5)))))
                 v[i, j] = y
                 l[i, 0, j] = dp
+                bad |= not abs(v[i, j]) < np.inf
         elif op == 35:
             pi = a[i]
             for j in range(lanes):
@@ -1396,6 +1457,7 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
                 dp = chain((tanh_cdf(p)), (1.0 + chain(p, chain((tanh_cdf((-p))), (1.5957691216057308 * (1.0 + (0.134145 * (p * p))))))))
                 v[i, j] = y
                 l[i, 0, j] = dp
+                bad |= not abs(v[i, j]) < np.inf
         elif op == 36:
             pi = a[i]
             for j in range(lanes):
@@ -1404,30 +1466,28 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
                 dp = chain((sigmoid(p)), (1.0 + chain(p, (sigmoid((-p))))))
                 v[i, j] = y
                 l[i, 0, j] = dp
+                bad |= not abs(v[i, j]) < np.inf
         elif op == 37:
             pi = a[i]
             for j in range(lanes):
                 p = v[pi, j]
                 y = floor(p)
-                dp = (0.0 if (p == p) else p)
                 v[i, j] = y
-                l[i, 0, j] = dp
+                bad |= not abs(v[i, j]) < np.inf
         elif op == 38:
             pi = a[i]
             for j in range(lanes):
                 p = v[pi, j]
                 y = ceil(p)
-                dp = (0.0 if (p == p) else p)
                 v[i, j] = y
-                l[i, 0, j] = dp
+                bad |= not abs(v[i, j]) < np.inf
         elif op == 39:
             pi = a[i]
             for j in range(lanes):
                 p = v[pi, j]
                 y = round(p)
-                dp = (0.0 if (p == p) else p)
                 v[i, j] = y
-                l[i, 0, j] = dp
+                bad |= not abs(v[i, j]) < np.inf
         elif op == 40:
             pi = a[i]
             qi = b[i]
@@ -1435,11 +1495,8 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
                 p = v[pi, j]
                 q = v[qi, j]
                 y = p + q
-                dp = 1.0
-                dq = 1.0
                 v[i, j] = y
-                l[i, 0, j] = dp
-                l[i, 1, j] = dq
+                bad |= not abs(v[i, j]) < np.inf
         elif op == 41:
             pi = a[i]
             qi = b[i]
@@ -1447,11 +1504,8 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
                 p = v[pi, j]
                 q = v[qi, j]
                 y = p - q
-                dp = 1.0
-                dq = -1.0
                 v[i, j] = y
-                l[i, 0, j] = dp
-                l[i, 1, j] = dq
+                bad |= not abs(v[i, j]) < np.inf
         elif op == 42:
             pi = a[i]
             qi = b[i]
@@ -1459,11 +1513,8 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
                 p = v[pi, j]
                 q = v[qi, j]
                 y = p * q
-                dp = q
-                dq = p
                 v[i, j] = y
-                l[i, 0, j] = dp
-                l[i, 1, j] = dq
+                bad |= not abs(v[i, j]) < np.inf
         elif op == 43:
             pi = a[i]
             qi = b[i]
@@ -1476,6 +1527,7 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
                 v[i, j] = y
                 l[i, 0, j] = dp
                 l[i, 1, j] = dq
+                bad |= not abs(v[i, j]) < np.inf
         elif op == 44:
             pi = a[i]
             qi = b[i]
@@ -1484,10 +1536,11 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
                 q = v[qi, j]
                 y = power(p, q)
                 dp = chain((power_below(p, q)), q)
-                dq = (((-y) if (q < 0.0) else 0.0) if (p == 0.0) else (0.0 if (((1.0 if (y == 0.0) else 0.0) * (1.0 if (p > 0.0) else 0.0)) != 0.0) else (y * (log(p)))))
+                dq = ((0.0 if (q >= 0.0) else (-y)) if (p == 0.0) else (0.0 if (((1.0 if (y == 0.0) else 0.0) * (1.0 if (p > 0.0) else 0.0)) != 0.0) else (y * (log(p)))))
                 v[i, j] = y
                 l[i, 0, j] = dp
                 l[i, 1, j] = dq
+                bad |= not abs(v[i, j]) < np.inf
         elif op == 61:
             pi = a[i]
             qi = b[i]
@@ -1498,6 +1551,7 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
                 dp = chain((power_below(p, q)), q)
                 v[i, j] = y
                 l[i, 0, j] = dp
+                bad |= not abs(v[i, j]) < np.inf
         elif op == 45:
             pi = a[i]
             qi = b[i]
@@ -1511,6 +1565,7 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
                 v[i, j] = y
                 l[i, 0, j] = dp
                 l[i, 1, j] = dq
+                bad |= not abs(v[i, j]) < np.inf
         elif op == 46:
             pi = a[i]
             qi = b[i]
@@ -1523,6 +1578,7 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
                 v[i, j] = y
                 l[i, 0, j] = dp
                 l[i, 1, j] = dq
+                bad |= not abs(v[i, j]) < np.inf
         elif op == 47:
             pi = a[i]
             qi = b[i]
@@ -1530,11 +1586,8 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
                 p = v[pi, j]
                 q = v[qi, j]
                 y = 1.0 if p < q else 0.0
-                dp = 0.0
-                dq = 0.0
                 v[i, j] = y
-                l[i, 0, j] = dp
-                l[i, 1, j] = dq
+                bad |= not abs(v[i, j]) < np.inf
         elif op == 48:
             pi = a[i]
             qi = b[i]
@@ -1542,11 +1595,8 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
                 p = v[pi, j]
                 q = v[qi, j]
                 y = 1.0 if p <= q else 0.0
-                dp = 0.0
-                dq = 0.0
                 v[i, j] = y
-                l[i, 0, j] = dp
-                l[i, 1, j] = dq
+                bad |= not abs(v[i, j]) < np.inf
         elif op == 49:
             pi = a[i]
             qi = b[i]
@@ -1554,11 +1604,8 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
                 p = v[pi, j]
                 q = v[qi, j]
                 y = 1.0 if p > q else 0.0
-                dp = 0.0
-                dq = 0.0
                 v[i, j] = y
-                l[i, 0, j] = dp
-                l[i, 1, j] = dq
+                bad |= not abs(v[i, j]) < np.inf
         elif op == 50:
             pi = a[i]
             qi = b[i]
@@ -1566,11 +1613,8 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
                 p = v[pi, j]
                 q = v[qi, j]
                 y = 1.0 if p >= q else 0.0
-                dp = 0.0
-                dq = 0.0
                 v[i, j] = y
-                l[i, 0, j] = dp
-                l[i, 1, j] = dq
+                bad |= not abs(v[i, j]) < np.inf
         elif op == 51:
             pi = a[i]
             qi = b[i]
@@ -1578,11 +1622,8 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
                 p = v[pi, j]
                 q = v[qi, j]
                 y = 1.0 if p == q else 0.0
-                dp = 0.0
-                dq = 0.0
                 v[i, j] = y
-                l[i, 0, j] = dp
-                l[i, 1, j] = dq
+                bad |= not abs(v[i, j]) < np.inf
         elif op == 52:
             pi = a[i]
             qi = b[i]
@@ -1590,11 +1631,8 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
                 p = v[pi, j]
                 q = v[qi, j]
                 y = 1.0 if p != q else 0.0
-                dp = 0.0
-                dq = 0.0
                 v[i, j] = y
-                l[i, 0, j] = dp
-                l[i, 1, j] = dq
+                bad |= not abs(v[i, j]) < np.inf
         elif op == 53:
             link = b[i]
             pi = a[i]
@@ -1613,6 +1651,7 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
                 l[i, 1, j] = 1.0
                 l[link, 0, j] = dq
                 l[link, 1, j] = dr
+                bad |= not abs(v[i, j]) < np.inf
         elif op == 54:
             link = b[i]
             pi = a[i]
@@ -1631,11 +1670,13 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
                 l[i, 1, j] = 1.0
                 l[link, 0, j] = dq
                 l[link, 1, j] = dr
+                bad |= not abs(v[i, j]) < np.inf
         elif op == 55:
             for j in range(lanes):
                 n = gather_lane(ops, a, b, v, i, j, xs)
                 v[i, j] = _sum(xs, n, ds)
                 scatter_lane(l, i, j, n, ds)
+                bad |= not abs(v[i, j]) < np.inf
         elif op == 62:
             pi = a[i]
             qi = b[i]
@@ -1643,16 +1684,14 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
                 p = v[pi, j]
                 q = v[qi, j]
                 y = sum_of_two(p, q)
-                dp = 1.0
-                dq = 1.0
                 v[i, j] = y
-                l[i, 0, j] = dp
-                l[i, 1, j] = dq
+                bad |= not abs(v[i, j]) < np.inf
         elif op == 56:
             for j in range(lanes):
                 n = gather_lane(ops, a, b, v, i, j, xs)
                 v[i, j] = _prod(xs, n, ds)
                 scatter_lane(l, i, j, n, ds)
+                bad |= not abs(v[i, j]) < np.inf
         elif op == 63:
             pi = a[i]
             qi = b[i]
@@ -1660,16 +1699,14 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
                 p = v[pi, j]
                 q = v[qi, j]
                 y = prod_of_two(p, q)
-                dp = q
-                dq = p
                 v[i, j] = y
-                l[i, 0, j] = dp
-                l[i, 1, j] = dq
+                bad |= not abs(v[i, j]) < np.inf
         elif op == 57:
             for j in range(lanes):
                 n = gather_lane(ops, a, b, v, i, j, xs)
                 v[i, j] = _mean(xs, n, ds)
                 scatter_lane(l, i, j, n, ds)
+                bad |= not abs(v[i, j]) < np.inf
         elif op == 64:
             pi = a[i]
             qi = b[i]
@@ -1683,11 +1720,13 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
                 v[i, j] = y
                 l[i, 0, j] = dp
                 l[i, 1, j] = dq
+                bad |= not abs(v[i, j]) < np.inf
         elif op == 58:
             for j in range(lanes):
                 n = gather_lane(ops, a, b, v, i, j, xs)
                 v[i, j] = _max(xs, n, ds)
                 scatter_lane(l, i, j, n, ds)
+                bad |= not abs(v[i, j]) < np.inf
         elif op == 65:
             pi = a[i]
             qi = b[i]
@@ -1703,11 +1742,13 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
                 v[i, j] = y
                 l[i, 0, j] = dp
                 l[i, 1, j] = dq
+                bad |= not abs(v[i, j]) < np.inf
         elif op == 59:
             for j in range(lanes):
                 n = gather_lane(ops, a, b, v, i, j, xs)
                 v[i, j] = _min(xs, n, ds)
                 scatter_lane(l, i, j, n, ds)
+                bad |= not abs(v[i, j]) < np.inf
         elif op == 66:
             pi = a[i]
             qi = b[i]
@@ -1723,11 +1764,13 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
                 v[i, j] = y
                 l[i, 0, j] = dp
                 l[i, 1, j] = dq
+                bad |= not abs(v[i, j]) < np.inf
         elif op == 60:
             for j in range(lanes):
                 n = gather_lane(ops, a, b, v, i, j, xs)
                 v[i, j] = _logsumexp(xs, n, ds)
                 scatter_lane(l, i, j, n, ds)
+                bad |= not abs(v[i, j]) < np.inf
         elif op == 67:
             pi = a[i]
             qi = b[i]
@@ -1740,6 +1783,221 @@ def forward_block(ops: Any, a: Any, b: Any, v: Any, l: Any, lanes: int, xs: Any,
                 v[i, j] = y
                 l[i, 0, j] = dp
                 l[i, 1, j] = dq
+                bad |= not abs(v[i, j]) < np.inf
+    return bad
+
+
+@compiled("boolean(uint8[::1], uint32[::1], uint32[::1], uint32[::1], int64[:, ::1], float64[:, ::1], float64[:, :, ::1], float64[:, ::1], int64)")
+def backward_block(ops: Any, a: Any, b: Any, rows: Any, keep: Any, v: Any, l: Any, g: Any, lanes: int) -> bool:
+    """The chain rule over some rows, the last first, for a block of independent lanes at once; g is (S, lanes).
+
+    Of row rows[k], keep[k] has all bits where its operands have got a part of their adjoint before, and 0 where theirs
+    starts here: see first_uses. Without all care for zero times infinity: where that was needed, NaN is left in g.
+    Answers whether an adjoint of the rows is not finite.
+    """
+    bad = False
+    none = g.shape[0] - 1
+    for k in range(rows.size - 1, -1, -1):
+        i = rows[k]
+        op = ops[i]
+        pk, qk = keep[k, 0], keep[k, 1]
+        if op == 2:
+            pi = a[i]
+            for j in range(lanes):
+                upstream = g[i, j]
+                bad |= not abs(upstream) < np.inf
+                g[pi, j] = so_far(g[pi, j], pk) - upstream
+        elif op == 3:
+            pi = a[i]
+            for j in range(lanes):
+                upstream = g[i, j]
+                bad |= not abs(upstream) < np.inf
+                p = v[pi, j]
+                g[pi, j] = so_far(g[pi, j], pk) + (sign(p)) * upstream
+        elif op == 4:
+            pi = a[i]
+            for j in range(lanes):
+                upstream = g[i, j]
+                bad |= not abs(upstream) < np.inf
+                p = v[pi, j]
+                g[pi, j] = so_far(g[pi, j], pk) + (0.0 if (p == p) else p) * upstream
+        elif op == 5:
+            pi = a[i]
+            for j in range(lanes):
+                upstream = g[i, j]
+                bad |= not abs(upstream) < np.inf
+                p = v[pi, j]
+                g[pi, j] = so_far(g[pi, j], pk) + (2.0 * p) * upstream
+        elif op == 7:
+            pi = a[i]
+            for j in range(lanes):
+                upstream = g[i, j]
+                bad |= not abs(upstream) < np.inf
+                y = v[i, j]
+                g[pi, j] = so_far(g[pi, j], pk) + (-(y * y)) * upstream
+        elif op == 8:
+            pi = a[i]
+            for j in range(lanes):
+                upstream = g[i, j]
+                bad |= not abs(upstream) < np.inf
+                y = v[i, j]
+                g[pi, j] = so_far(g[pi, j], pk) + y * upstream
+        elif op == 9:
+            pi = a[i]
+            for j in range(lanes):
+                upstream = g[i, j]
+                bad |= not abs(upstream) < np.inf
+                y = v[i, j]
+                g[pi, j] = so_far(g[pi, j], pk) + (0.6931471805599453 * y) * upstream
+        elif op == 17:
+            pi = a[i]
+            for j in range(lanes):
+                upstream = g[i, j]
+                bad |= not abs(upstream) < np.inf
+                y = v[i, j]
+                g[pi, j] = so_far(g[pi, j], pk) + (1.0 + (y * y)) * upstream
+        elif op == 31:
+            pi = a[i]
+            for j in range(lanes):
+                upstream = g[i, j]
+                bad |= not abs(upstream) < np.inf
+                y = v[i, j]
+                g[pi, j] = so_far(g[pi, j], pk) + (sign(y)) * upstream
+        elif op == 32:
+            pi = a[i]
+            for j in range(lanes):
+                upstream = g[i, j]
+                bad |= not abs(upstream) < np.inf
+                p = v[pi, j]
+                g[pi, j] = so_far(g[pi, j], pk) + (1.0 if (p > 0.0) else (0.01 if (p <= 0.0) else p)) * upstream
+        elif op == 37:
+            pi = a[i]
+            for j in range(lanes):
+                upstream = g[i, j]
+                bad |= not abs(upstream) < np.inf
+                p = v[pi, j]
+                g[pi, j] = so_far(g[pi, j], pk) + (0.0 if (p == p) else p) * upstream
+        elif op == 38:
+            pi = a[i]
+            for j in range(lanes):
+                upstream = g[i, j]
+                bad |= not abs(upstream) < np.inf
+                p = v[pi, j]
+                g[pi, j] = so_far(g[pi, j], pk) + (0.0 if (p == p) else p) * upstream
+        elif op == 39:
+            pi = a[i]
+            for j in range(lanes):
+                upstream = g[i, j]
+                bad |= not abs(upstream) < np.inf
+                p = v[pi, j]
+                g[pi, j] = so_far(g[pi, j], pk) + (0.0 if (p == p) else p) * upstream
+        elif op == 40:
+            pi = a[i]
+            qi = b[i]
+            for j in range(lanes):
+                upstream = g[i, j]
+                bad |= not abs(upstream) < np.inf
+                g[pi, j] = so_far(g[pi, j], pk) + upstream
+                g[qi, j] = so_far(g[qi, j], qk) + upstream
+        elif op == 41:
+            pi = a[i]
+            qi = b[i]
+            for j in range(lanes):
+                upstream = g[i, j]
+                bad |= not abs(upstream) < np.inf
+                g[pi, j] = so_far(g[pi, j], pk) + upstream
+                g[qi, j] = so_far(g[qi, j], qk) - upstream
+        elif op == 42:
+            pi = a[i]
+            qi = b[i]
+            for j in range(lanes):
+                upstream = g[i, j]
+                bad |= not abs(upstream) < np.inf
+                p = v[pi, j]
+                q = v[qi, j]
+                g[pi, j] = so_far(g[pi, j], pk) + q * upstream
+                g[qi, j] = so_far(g[qi, j], qk) + p * upstream
+        elif op == 47:
+            pi = a[i]
+            qi = b[i]
+            for j in range(lanes):
+                upstream = g[i, j]
+                bad |= not abs(upstream) < np.inf
+                g[pi, j] = so_far(g[pi, j], pk)
+                g[qi, j] = so_far(g[qi, j], qk)
+        elif op == 48:
+            pi = a[i]
+            qi = b[i]
+            for j in range(lanes):
+                upstream = g[i, j]
+                bad |= not abs(upstream) < np.inf
+                g[pi, j] = so_far(g[pi, j], pk)
+                g[qi, j] = so_far(g[qi, j], qk)
+        elif op == 49:
+            pi = a[i]
+            qi = b[i]
+            for j in range(lanes):
+                upstream = g[i, j]
+                bad |= not abs(upstream) < np.inf
+                g[pi, j] = so_far(g[pi, j], pk)
+                g[qi, j] = so_far(g[qi, j], qk)
+        elif op == 50:
+            pi = a[i]
+            qi = b[i]
+            for j in range(lanes):
+                upstream = g[i, j]
+                bad |= not abs(upstream) < np.inf
+                g[pi, j] = so_far(g[pi, j], pk)
+                g[qi, j] = so_far(g[qi, j], qk)
+        elif op == 51:
+            pi = a[i]
+            qi = b[i]
+            for j in range(lanes):
+                upstream = g[i, j]
+                bad |= not abs(upstream) < np.inf
+                g[pi, j] = so_far(g[pi, j], pk)
+                g[qi, j] = so_far(g[qi, j], qk)
+        elif op == 52:
+            pi = a[i]
+            qi = b[i]
+            for j in range(lanes):
+                upstream = g[i, j]
+                bad |= not abs(upstream) < np.inf
+                g[pi, j] = so_far(g[pi, j], pk)
+                g[qi, j] = so_far(g[qi, j], qk)
+        elif op == 62:
+            pi = a[i]
+            qi = b[i]
+            for j in range(lanes):
+                upstream = g[i, j]
+                bad |= not abs(upstream) < np.inf
+                g[pi, j] = so_far(g[pi, j], pk) + upstream
+                g[qi, j] = so_far(g[qi, j], qk) + upstream
+        elif op == 63:
+            pi = a[i]
+            qi = b[i]
+            for j in range(lanes):
+                upstream = g[i, j]
+                bad |= not abs(upstream) < np.inf
+                p = v[pi, j]
+                q = v[qi, j]
+                g[pi, j] = so_far(g[pi, j], pk) + q * upstream
+                g[qi, j] = so_far(g[qi, j], qk) + p * upstream
+        else:
+            pi = a[i]
+            qi = b[i]
+            if qi == none:
+                for j in range(lanes):
+                    upstream = g[i, j]
+                    bad |= not abs(upstream) < np.inf
+                    g[pi, j] = so_far(g[pi, j], pk) + chain(l[i, 0, j], upstream)
+            else:
+                for j in range(lanes):
+                    upstream = g[i, j]
+                    bad |= not abs(upstream) < np.inf
+                    g[pi, j] = so_far(g[pi, j], pk) + chain(l[i, 0, j], upstream)
+                    g[qi, j] = so_far(g[qi, j], qk) + chain(l[i, 1, j], upstream)
+    return bad
 
 
 @compiled("void(uint8[::1], uint32[::1], uint32[::1], float64[::1], float64[:, ::1])")
@@ -1804,9 +2062,7 @@ def curvature(ops: Any, a: Any, b: Any, v: Any, h: Any) -> None:
         elif op == 22:
             h[i, 0] = (cosh(p))
         elif op == 23:
-            t0 = (cosh(p))
-            t1 = (1.0 / t0)
-            h[i, 0] = chain((2.0 * t1), chain(((-t1) / t0), (sinh(p))))
+            h[i, 0] = ((-2.0 * (tanh(p))) * (sech_squared(p)))
         elif op == 24:
             t0 = (hypot(1.0, p))
             h[i, 0] = chain(((-(1.0 / t0)) / t0), (0.0 if (t0 == 0.0) else (p / t0)))
@@ -1869,10 +2125,10 @@ def curvature(ops: Any, a: Any, b: Any, v: Any, h: Any) -> None:
             t0 = (power_below(p, q))
             t1 = (log(p))
             t2 = ((1.0 if (y == 0.0) else 0.0) * (1.0 if (p > 0.0) else 0.0))
-            t3 = (((-y) if (q < 0.0) else 0.0) if (p == 0.0) else (0.0 if (t2 != 0.0) else (y * t1)))
+            t3 = ((0.0 if (q >= 0.0) else (-y)) if (p == 0.0) else (0.0 if (t2 != 0.0) else (y * t1)))
             h[i, 0] = chain(q, ((q - 1.0) * (power(p, (q - 2.0)))))
             h[i, 1] = (chain(q, (t0 * t1)) + t0)
-            h[i, 2] = (chain((1.0 if (p == 0.0) else 0.0), chain((1.0 if (q < 0.0) else 0.0), (-t3))) + chain((1.0 if not (p == 0.0) else 0.0), chain((1.0 if (t2 == 0.0) else 0.0), chain(t1, t3))))
+            h[i, 2] = (chain((1.0 if (p == 0.0) else 0.0), chain((1.0 if not (q >= 0.0) else 0.0), (-t3))) + chain((1.0 if not (p == 0.0) else 0.0), chain((1.0 if (t2 == 0.0) else 0.0), chain(t1, t3))))
         elif op == 61:
             h[i, 0] = chain(q, ((q - 1.0) * (power(p, (q - 2.0)))))
         elif op == 45:
@@ -1919,79 +2175,79 @@ def kinks(ops: Any, a: Any, b: Any, v: Any, rows: Any, flags: Any) -> None:
         if op == 3:
             pi = a[i]
             p = v[pi]
-            flag = flag or (p == 0.0)
+            flag = (p == 0.0)
         elif op == 4:
             pi = a[i]
             p = v[pi]
-            flag = flag or (p == 0.0)
+            flag = (p == 0.0)
         elif op == 31:
             pi = a[i]
             p = v[pi]
-            flag = flag or (p == 0.0)
+            flag = (p == 0.0)
         elif op == 32:
             pi = a[i]
             p = v[pi]
-            flag = flag or (p == 0.0)
+            flag = (p == 0.0)
         elif op == 37:
             pi = a[i]
             p = v[pi]
-            flag = flag or ((p - (floor(p))) == 0.0)
+            flag = ((p - (floor(p))) == 0.0)
         elif op == 38:
             pi = a[i]
             p = v[pi]
-            flag = flag or ((p - (floor(p))) == 0.0)
+            flag = ((p - (floor(p))) == 0.0)
         elif op == 39:
             pi = a[i]
             p = v[pi]
-            flag = flag or ((p - (floor(p))) == 0.5)
+            flag = ((p - (floor(p))) == 0.5)
         elif op == 45:
             pi = a[i]
             qi = b[i]
             p = v[pi]
             q = v[qi]
-            flag = flag or (((1.0 if (p == 0.0) else 0.0) * (1.0 if (q == 0.0) else 0.0)) != 0.0)
+            flag = (((1.0 if (p == 0.0) else 0.0) * (1.0 if (q == 0.0) else 0.0)) != 0.0)
         elif op == 46:
             pi = a[i]
             qi = b[i]
             p = v[pi]
             q = v[qi]
-            flag = flag or (((1.0 if (p == 0.0) else 0.0) * (1.0 if (q == 0.0) else 0.0)) != 0.0)
+            flag = (((1.0 if (p == 0.0) else 0.0) * (1.0 if (q == 0.0) else 0.0)) != 0.0)
         elif op == 47:
             pi = a[i]
             qi = b[i]
             p = v[pi]
             q = v[qi]
-            flag = flag or (p == q)
+            flag = (p == q)
         elif op == 48:
             pi = a[i]
             qi = b[i]
             p = v[pi]
             q = v[qi]
-            flag = flag or (p == q)
+            flag = (p == q)
         elif op == 49:
             pi = a[i]
             qi = b[i]
             p = v[pi]
             q = v[qi]
-            flag = flag or (p == q)
+            flag = (p == q)
         elif op == 50:
             pi = a[i]
             qi = b[i]
             p = v[pi]
             q = v[qi]
-            flag = flag or (p == q)
+            flag = (p == q)
         elif op == 51:
             pi = a[i]
             qi = b[i]
             p = v[pi]
             q = v[qi]
-            flag = flag or (p == q)
+            flag = (p == q)
         elif op == 52:
             pi = a[i]
             qi = b[i]
             p = v[pi]
             q = v[qi]
-            flag = flag or (p == q)
+            flag = (p == q)
         elif op == 54:
             link = b[i]
             pi = a[i]
@@ -2000,23 +2256,23 @@ def kinks(ops: Any, a: Any, b: Any, v: Any, rows: Any, flags: Any) -> None:
             p = v[pi]
             q = v[qi]
             r = v[ri]
-            flag = flag or (((1.0 if (p == q) else 0.0) + (1.0 if (p == r) else 0.0)) > 0.0)
+            flag = (((1.0 if (p == q) else 0.0) + (1.0 if (p == r) else 0.0)) > 0.0)
         elif op == 58:
-            flag = flag or ties(ops, a, b, v, i)
+            flag = ties(ops, a, b, v, i)
         elif op == 65:
             pi = a[i]
             qi = b[i]
             p = v[pi]
             q = v[qi]
-            flag = flag or (p == q and pi != qi)
+            flag = (p == q and pi != qi)
         elif op == 59:
-            flag = flag or ties(ops, a, b, v, i)
+            flag = ties(ops, a, b, v, i)
         elif op == 66:
             pi = a[i]
             qi = b[i]
             p = v[pi]
             q = v[qi]
-            flag = flag or (p == q and pi != qi)
+            flag = (p == q and pi != qi)
         flags[k] = flag
 
 
@@ -2031,93 +2287,93 @@ def kinks_block(ops: Any, a: Any, b: Any, v: Any, lanes: int, rows: Any, flags: 
             pi = a[i]
             for j in range(lanes):
                 p = v[pi, j]
-                flag = flag or (p == 0.0)
+                flag |= (p == 0.0)
         elif op == 4:
             pi = a[i]
             for j in range(lanes):
                 p = v[pi, j]
-                flag = flag or (p == 0.0)
+                flag |= (p == 0.0)
         elif op == 31:
             pi = a[i]
             for j in range(lanes):
                 p = v[pi, j]
-                flag = flag or (p == 0.0)
+                flag |= (p == 0.0)
         elif op == 32:
             pi = a[i]
             for j in range(lanes):
                 p = v[pi, j]
-                flag = flag or (p == 0.0)
+                flag |= (p == 0.0)
         elif op == 37:
             pi = a[i]
             for j in range(lanes):
                 p = v[pi, j]
-                flag = flag or ((p - (floor(p))) == 0.0)
+                flag |= ((p - (floor(p))) == 0.0)
         elif op == 38:
             pi = a[i]
             for j in range(lanes):
                 p = v[pi, j]
-                flag = flag or ((p - (floor(p))) == 0.0)
+                flag |= ((p - (floor(p))) == 0.0)
         elif op == 39:
             pi = a[i]
             for j in range(lanes):
                 p = v[pi, j]
-                flag = flag or ((p - (floor(p))) == 0.5)
+                flag |= ((p - (floor(p))) == 0.5)
         elif op == 45:
             pi = a[i]
             qi = b[i]
             for j in range(lanes):
                 p = v[pi, j]
                 q = v[qi, j]
-                flag = flag or (((1.0 if (p == 0.0) else 0.0) * (1.0 if (q == 0.0) else 0.0)) != 0.0)
+                flag |= (((1.0 if (p == 0.0) else 0.0) * (1.0 if (q == 0.0) else 0.0)) != 0.0)
         elif op == 46:
             pi = a[i]
             qi = b[i]
             for j in range(lanes):
                 p = v[pi, j]
                 q = v[qi, j]
-                flag = flag or (((1.0 if (p == 0.0) else 0.0) * (1.0 if (q == 0.0) else 0.0)) != 0.0)
+                flag |= (((1.0 if (p == 0.0) else 0.0) * (1.0 if (q == 0.0) else 0.0)) != 0.0)
         elif op == 47:
             pi = a[i]
             qi = b[i]
             for j in range(lanes):
                 p = v[pi, j]
                 q = v[qi, j]
-                flag = flag or (p == q)
+                flag |= (p == q)
         elif op == 48:
             pi = a[i]
             qi = b[i]
             for j in range(lanes):
                 p = v[pi, j]
                 q = v[qi, j]
-                flag = flag or (p == q)
+                flag |= (p == q)
         elif op == 49:
             pi = a[i]
             qi = b[i]
             for j in range(lanes):
                 p = v[pi, j]
                 q = v[qi, j]
-                flag = flag or (p == q)
+                flag |= (p == q)
         elif op == 50:
             pi = a[i]
             qi = b[i]
             for j in range(lanes):
                 p = v[pi, j]
                 q = v[qi, j]
-                flag = flag or (p == q)
+                flag |= (p == q)
         elif op == 51:
             pi = a[i]
             qi = b[i]
             for j in range(lanes):
                 p = v[pi, j]
                 q = v[qi, j]
-                flag = flag or (p == q)
+                flag |= (p == q)
         elif op == 52:
             pi = a[i]
             qi = b[i]
             for j in range(lanes):
                 p = v[pi, j]
                 q = v[qi, j]
-                flag = flag or (p == q)
+                flag |= (p == q)
         elif op == 54:
             link = b[i]
             pi = a[i]
@@ -2127,27 +2383,27 @@ def kinks_block(ops: Any, a: Any, b: Any, v: Any, lanes: int, rows: Any, flags: 
                 p = v[pi, j]
                 q = v[qi, j]
                 r = v[ri, j]
-                flag = flag or (((1.0 if (p == q) else 0.0) + (1.0 if (p == r) else 0.0)) > 0.0)
+                flag |= (((1.0 if (p == q) else 0.0) + (1.0 if (p == r) else 0.0)) > 0.0)
         elif op == 58:
             for j in range(lanes):
-                flag = flag or ties_lane(ops, a, b, v, i, j)
+                flag |= ties_lane(ops, a, b, v, i, j)
         elif op == 65:
             pi = a[i]
             qi = b[i]
             for j in range(lanes):
                 p = v[pi, j]
                 q = v[qi, j]
-                flag = flag or (p == q and pi != qi)
+                flag |= (p == q and pi != qi)
         elif op == 59:
             for j in range(lanes):
-                flag = flag or ties_lane(ops, a, b, v, i, j)
+                flag |= ties_lane(ops, a, b, v, i, j)
         elif op == 66:
             pi = a[i]
             qi = b[i]
             for j in range(lanes):
                 p = v[pi, j]
                 q = v[qi, j]
-                flag = flag or (p == q and pi != qi)
+                flag |= (p == q and pi != qi)
         flags[k] = flag
 
 

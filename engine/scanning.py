@@ -233,6 +233,8 @@ class Scan:
     def _name(self, name: str, here: int) -> str:
         if keyword.iskeyword(name):
             raise self._unexpected(OPERAND, name, here)
+        if not name.isascii():
+            self._all_visible(name, here)
         usual = unicodedata.normalize("NFKC", name)
         if usual != name:
             raise Refused(here, f"{quote(name)} is one name with {quote(usual)}; write it that way")
@@ -242,6 +244,13 @@ class Scan:
         if len(name) > MAX_ID_LENGTH:
             raise Refused(here, f"a name has at most {MAX_ID_LENGTH} characters", "INVALID_VALUE")
         return name
+
+    def _all_visible(self, name: str, here: int) -> None:
+        for place, character in enumerate(name):
+            if (category := unicodedata.category(character)) in ("Zs", "Zl", "Zp", "Cf"):
+                what = f"U+{ord(character):04X} ({unicodedata.name(character, 'nameless').lower()})"
+                advice = "remove it" if category == "Cf" else "write an ordinary space"
+                raise Refused(here + place, f"{what} has no meaning here; {advice}")
 
     def _unexpected(self, expected: str, found: str, here: int) -> Refused:
         what = {"": "the end", "\n": "the end of the line"}.get(found) or quote(found)

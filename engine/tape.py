@@ -20,12 +20,11 @@ for _form in forms():
 STRETCH = 1 << 18
 """Rows worked through between two checkpoints: a few milliseconds."""
 
-_GROUPED_FROM, _GROUPED_TO = 1 << 11, 1 << 18
-"""Numbers of rows between which groups pay. Fewer rows, and the processor learns their branches; more, and the rows
-of a group lie so far apart that the cache misses cost more than the branches did."""
+_SMALL = 1 << 11
+"""Fewer rows are worked through forward and backward in one call: what a call costs is felt."""
 
-_SURPRISING = 0.2
-"""Share of unpredictable rows from which on groups pay; a network's regular rows are faster in their own order."""
+_GROUPED_TO = 1 << 18
+"""With more rows, those of a group lie so far apart that the cache misses cost more than the branches did."""
 
 _EMPTY = np.empty(0, np.int32)
 
@@ -44,10 +43,10 @@ class Tape:
         rows = nodes + int(wide.sum()) - 2 * len(wide)
         self.rows = rows
         self.size = rows + len(graph.literals) + 1
-        self._code = np.empty(9 * rows, np.uint8)
+        self._code = np.zeros(9 * rows + 4, np.uint8)
         self.a = self._code[: 4 * rows].view(np.uint32)
         self.b = self._code[4 * rows : 8 * rows].view(np.uint32)
-        self.ops = self._code[8 * rows :]
+        self.ops = self._code[8 * rows + 4 :]
         self.slots = np.empty(nodes, np.uint32)
         order = _EMPTY if graph.order is None else graph.order
         self.widest = kernels.assemble(
@@ -65,13 +64,15 @@ class Tape:
         """Positions of the constant nodes."""
         self.inputs = np.flatnonzero(graph.ops == INPUT)
         """Positions of the input nodes."""
+        self._packed = self._code, 0, 0
+        """What kernels.sweep takes: the rows, and their groups once they are found."""
         self._groups: tuple[NDArray[np.uint32], NDArray[np.uint8], NDArray[np.uint32]] | None = None
         self._runs = 0
 
     @property
     def nbytes(self) -> int:
         """Bytes held by the arrays."""
-        arrays = [self.ops, self.a, self.b, self.slots, self.base, self.constants, self.inputs, *(self._groups or ())]
+        arrays = [self._code, self.slots, self.base, self.constants, self.inputs, *(self._groups or ())]
         return sum(array.nbytes for array in arrays)
 
     @cached_property
@@ -98,9 +99,8 @@ class Tape:
         for that to pay; the results are the same bits.
         """
         xs, ds = np.empty((2, self.widest))
-        self._runs += 1
-        if self._runs == 2 and _GROUPED_FROM <= self.rows < _GROUPED_TO and kernels.surprise(self.ops) > _SURPRISING:
-            self._regroup()
+        if self._runs < 2:
+            self._count_run()
         l = np.empty((self.rows, 2))
         if self._groups is not None:
             checkpoint()
@@ -140,19 +140,32 @@ class Tape:
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Forward and backward: the values (S,) and the adjoints (S,), from the leaves' values in base (S,)."""
         size = self.size
-        if self.rows >= _GROUPED_FROM:
+        if self.rows >= _SMALL:
             v = base.copy()
             return v, self.backward(self.forward(v, checkpoint), seed_slots, seeds, checkpoint)
         checkpoint()
+        if self._runs < 2:
+            self._count_run()
         work = np.empty(self._work_size)
-        kernels.sweep(self._code, base, work, seed_slots, seeds)
+        code, grouped, groups = self._packed
+        kernels.sweep(code, self.rows, grouped, groups, base, work, seed_slots, seeds)
         return work[:size], work[size : 2 * size]
+
+    def _count_run(self) -> None:
+        self._runs += 1
+        if self._runs == 2 and self.rows < _GROUPED_TO:
+            self._regroup()
 
     def _regroup(self) -> None:
         rows = np.empty(self.rows, np.uint32)
         ops = np.empty(self.rows, np.uint8)
         starts = np.empty(self.rows + 1, np.uint32)
         groups = kernels.regroup(self.ops, self.a, self.b, rows, ops, starts)
-        # A group costs about as much to enter as a few mispredicted rows save.
-        if groups * 4 <= starts[groups]:
-            self._groups = rows[: starts[groups]].copy(), ops[:groups].copy(), starts[: groups + 1].copy()
+        # A group costs about as much to enter as a few rows save.
+        if groups * 4 > starts[groups]:
+            return
+        grouped = int(starts[groups])
+        self._groups = rows[:grouped].copy(), ops[:groups].copy(), starts[: groups + 1].copy()
+        if self.rows < _SMALL:
+            parts = [self.a, self.b, *(self._groups[k] for k in (0, 2)), self.ops, self._groups[1]]
+            self._packed = np.concatenate([part.view(np.uint8) for part in parts]), grouped, groups

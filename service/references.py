@@ -2,8 +2,6 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-import numpy as np
-
 from engine.errors import escape
 from engine.graph import Graph
 from engine.numbers import quote
@@ -19,16 +17,17 @@ def check_inputs(graph: Graph, inputs: Mapping[str, object]) -> list[FieldError]
 
 def _misplaced_bindings(graph: Graph, inputs: Mapping[str, object]) -> Iterable[FieldError]:
     for node in inputs:
-        where = pointer("inputs", node)
         position = find(graph, node)
         if position is None:
-            yield _unknown(node, where)
+            yield _unknown(node, pointer("inputs", node))
         elif graph.ops[position] != INPUT:
-            yield FieldError("INVALID_VALUE", f"Only inputs can be bound; {quote(node)} is none.", where)
+            detail = f"Only inputs can be bound; {quote(node)} is none."
+            yield FieldError("INVALID_VALUE", detail, pointer("inputs", node))
 
 
 def _inputs_without_data(graph: Graph, inputs: Mapping[str, object]) -> Iterable[FieldError]:
-    for position in np.flatnonzero((graph.ops == INPUT) & ~graph.has_data).tolist():
+    leaves = graph.tape.inputs
+    for position in leaves[~graph.has_data[leaves]].tolist():
         node = graph.ids[position]
         if node not in inputs:
             detail = f"Input {quote(node)} has no data in the graph and no value in the request."
@@ -64,6 +63,11 @@ def check_seeds(graph: Graph, seeds: Mapping[str, float], outputs: Sequence[str]
 def check_wrt(graph: Graph, wrt: Sequence[str] | None) -> list[FieldError]:
     """What to differentiate by are inputs, each named once."""
     return check_inputs_named(graph, wrt or [], "wrt")
+
+
+def wrt_count(graph: Graph, wrt: Sequence[str] | None) -> int:
+    """Return how many inputs are differentiated by: those named, or all."""
+    return len(wrt) if wrt else int((graph.ops == INPUT).sum())
 
 
 def check_inputs_named(graph: Graph, nodes: Sequence[str], field: str) -> list[FieldError]:

@@ -18,12 +18,18 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from hypothesis import settings
 from sqlalchemy import URL, make_url
 
 from tests.postgres import Cluster
 
 ROOT = Path(__file__).parents[1]
 CLUSTER = pytest.StashKey[Cluster]()
+
+# The same examples every time, so that a commit's checks say the same twice; `make soak` looks for new ones. And a busy
+# machine is no reason to fail.
+settings.register_profile("chainrule", deadline=None, derandomize="CHAINRULE_TEST_SOAK_SECONDS" not in os.environ)
+settings.load_profile("chainrule")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -154,6 +160,17 @@ def start_server(log: Path, environment: Mapping[str, str], *arguments: str) -> 
     raise AssertionError(f"chainrule serve did not come up:\n{log.read_text(errors='replace')}")
 
 
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        # A worker that was told to end before it was quite there is killed by the server after 30 seconds.
+        process.wait(timeout=60)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        raise
+
+
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[StartServer]:
     """Start real server processes: `server(CHAINRULE_DATABASE_URL=...)`; all end with the test.
@@ -164,8 +181,7 @@ def server(tmp_path: Path) -> Iterator[StartServer]:
 
         def start(*arguments: str, **environment: str) -> Server:
             started = start_server(tmp_path / f"server-{uuid.uuid4().hex[:8]}.log", environment, *arguments)
-            stack.callback(started.process.wait, timeout=30)
-            stack.callback(started.process.terminate)
+            stack.callback(_end, started.process)
             return started
 
         yield start

@@ -36,7 +36,8 @@ class Kind:
     on the options being right; it hands the work's checkpoint on to the engine. `answer` returns the members of the
     answer between `finished_at` and `error`, in order.
     `cost` is about how many nodes a computation passes through, counting each as often as it does.
-    `kept` returns the options to store with the run; what it leaves out, the outcome's arrays hold.
+    `kept` returns the options to store with a run that has ended, and `rows` what it leaves out: arrays, to be stored
+    like those of the outcome.
     """
 
     name: str
@@ -48,3 +49,4 @@ class Kind:
     needs_one_of: tuple[str, ...] = ()
     cost: Callable[[Graph, Options], int] = lambda graph, options: len(graph)
     kept: Callable[[Options], Options] = lambda options: options
+    rows: Callable[[Options], Outcome] = lambda options: Outcome({}, {})

@@ -1,6 +1,7 @@
 """Batches: gradient runs whose inputs hold arrays, one independent row after the other."""
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -20,10 +21,13 @@ from service.work import Work
 
 REDUCTIONS = ("none", "sum", "mean")
 
+_SUMMED_TOGETHER = 128
+"""Rows of which a sum is made before these are summed; parts of a batch that is reduced are multiples of it."""
+
 
 def asked(options: Options) -> bool:
     """Return whether a request is one for a batch."""
-    return any(isinstance(value, np.ndarray) for value in options.get("inputs", {}).values())
+    return np.ndarray in map(type, options.get("inputs", {}).values())
 
 
 def rows_of(options: Options) -> int:
@@ -69,52 +73,67 @@ def check(graph: Graph, options: Options, limits: Limits) -> list[FieldError]:
 
 
 def kept(options: Options) -> Options:
-    """Return the options without the arrays, which the outcome holds."""
+    """Return the options without the arrays."""
     if not asked(options):
         return options
     numbers = {node: value for node, value in options["inputs"].items() if not isinstance(value, np.ndarray)}
     return {**options, "inputs": numbers}
 
 
+def rows(options: Options) -> Outcome:
+    """Return the arrays that `kept` leaves out."""
+    if not asked(options):
+        return Outcome({}, {})
+    inputs = options["inputs"]
+    batched = [node for node, value in inputs.items() if isinstance(value, np.ndarray)]
+    return Outcome(
+        {"inputs": np.stack([inputs[node] for node in batched])},
+        {"rows": rows_of(options), "inputs": list(inputs), "batched": batched},
+    )
+
+
 def compute(graph: Graph, options: Options, outputs: list[str], work: Work) -> Outcome:
     """Compute the rows; what is kept is what the request selects, reduced if it asks for that."""
     seeds = options.get("seeds", {})
     inputs = options["inputs"]
+    count = rows_of(options)
+    reduction = options.get("reduce", "none")
     value_of, gradient_of = _selected(graph, options.get("select"), [graph.position(node) for node in outputs])
-    stretches = work.parts(rows_of(options), len(graph))
     task = partial(
-        batch,
+        _part,
         graph,
         # The outputs come with every answer.
         value_of=np.concatenate([[graph.position(node) for node in outputs], value_of]).astype(np.int64),
         gradient_of=gradient_of,
         outputs=outputs,
         seeds={node: seeds.get(node, 1.0) for node in outputs},
-        threads=1 if len(stretches) > 1 else None,
+        summed=reduction != "none",
     )
-    parts = [
-        {node: value[stretch] if isinstance(value, np.ndarray) else value for node, value in inputs.items()}
-        for stretch in stretches
-    ]
-    found = _joined(work.map(task, parts), [stretch.start for stretch in stretches])
+
+    def cut(part: slice) -> _Rows:
+        # In one piece, on every core; each of several parts is one thread's.
+        threads = None if part == slice(0, count) else 1
+        return _Rows(
+            part.start,
+            {node: value[part] if isinstance(value, np.ndarray) else value for node, value in inputs.items()},
+            threads,
+        )
+
+    unit = 1 if reduction == "none" else _SUMMED_TOGETHER
+    found = _joined(work.spread(task, cut, count, len(graph), unit=unit))
     values, gradients = found.values, found.gradients
-    if (reduction := options.get("reduce", "none")) != "none":
-        reduce = np.sum if reduction == "sum" else np.mean
+    if reduction != "none":
         with np.errstate(all="ignore"):
-            values, gradients = reduce(values, axis=1), reduce(gradients, axis=1)
-    batched = [node for node, value in inputs.items() if isinstance(value, np.ndarray)]
+            divisor = count if reduction == "mean" else 1
+            values, gradients = values.sum(axis=1) / divisor, gradients.sum(axis=1) / divisor
     return Outcome(
         arrays={
-            "inputs": np.stack([inputs[node] for node in batched]),
             "outputs": values[: len(outputs)],
             "values": values[len(outputs) :],
             "gradients": gradients,
             "seeds": found.seeds,
         },
         findings={
-            "rows": rows_of(options),
-            "inputs": list(inputs),
-            "batched": batched,
             "outputs": found.outputs.tolist(),
             "value_of": value_of.tolist(),
             "gradient_of": gradient_of.tolist(),
@@ -125,16 +144,42 @@ def compute(graph: Graph, options: Options, outputs: list[str], work: Work) -> O
     )
 
 
-def _joined(parts: list[Batch], starts: list[int]) -> Batch:
-    """Return the batch that was computed in parts, given the row that each of them starts with."""
-    bad, start = next(((part, k) for part, k in zip(parts, starts, strict=True) if part.row is not None), (parts[0], 0))
+@dataclass(frozen=True)
+class _Rows:
+    """A part of a batch: where it starts, its inputs, and how many threads may work on it."""
+
+    start: int
+    inputs: Mapping[str, float | NDArray[np.float64]]
+    threads: int | None
+
+
+def _part(graph: Graph, rows: _Rows, *, summed: bool, **asked: Any) -> Batch:
+    """Return the batch of some rows, numbered in the whole; where it is summed, in sums of stretches of rows."""
+    found = batch(graph, rows.inputs, threads=rows.threads, **asked)
+    if found.row is not None:
+        found = replace(found, row=rows.start + found.row)
+    if summed:
+        # Here, so that not every row has to be sent.
+        found = replace(found, values=_sums(found.values), gradients=_sums(found.gradients))
+    return found
+
+
+def _sums(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the sums of so many rows each, the same however the batch was split."""
+    with np.errstate(all="ignore"):
+        return np.add.reduceat(rows, np.arange(0, rows.shape[1], _SUMMED_TOGETHER), axis=1)
+
+
+def _joined(parts: list[Batch]) -> Batch:
+    """Return the batch that was computed in parts."""
+    bad = next((part for part in parts if part.row is not None), parts[0])
     return replace(
         parts[0],
         values=np.concatenate([part.values for part in parts], axis=1),
         gradients=np.concatenate([part.gradients for part in parts], axis=1),
         nonsmooth=sorted({position for part in parts for position in part.nonsmooth}),
         nonfinite=bad.nonfinite,
-        row=None if bad.row is None else start + bad.row,
+        row=bad.row,
     )
 
 
@@ -157,6 +202,9 @@ def answer(graph: Graph, run: Run, form: Form) -> dict[str, Any]:
     """Show a batch: arrays of the rows, or numbers where it was reduced."""
     arrays, findings = run.arrays, run.findings
     bound = {**run.options["inputs"], **_by_id(findings["batched"], arrays["inputs"])}
+    inputs = {node: bound[node] for node in findings["inputs"]}
+    if "values" not in arrays:
+        return {"inputs": inputs}
     shown = {
         "values": _by_id([graph.ids[k] for k in findings["value_of"]], arrays["values"]),
         "gradients": _by_id([graph.ids[k] for k in findings["gradient_of"]], arrays["gradients"]),
@@ -167,7 +215,7 @@ def answer(graph: Graph, run: Run, form: Form) -> dict[str, Any]:
         members = {"ids": ids} | {name: [column.get(node) for node in ids] for name, column in shown.items()}
     names = [graph.ids[position] for position in findings["outputs"]]
     return {
-        "inputs": {node: bound[node] for node in findings["inputs"]},
+        "inputs": inputs,
         "seeds": wire.mapping(names, arrays["seeds"]),
         "outputs": _by_id(names, arrays["outputs"]),
         **members,

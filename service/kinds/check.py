@@ -6,7 +6,6 @@ import numpy as np
 
 from engine.check import POINTS, check
 from engine.graph import Graph
-from engine.operations import INPUT
 from service import references
 from service.errors import FieldError
 from service.kinds.base import Options, Outcome
@@ -18,18 +17,15 @@ from service.work import Work
 
 
 def _check(graph: Graph, options: Options, limits: Limits) -> list[FieldError]:
-    what = f"{POINTS} points for each of {_inputs(graph, options)} inputs over {len(graph)} nodes"
+    inputs = references.wrt_count(graph, options.get("wrt"))
+    what = f"{POINTS} points for each of {inputs} inputs over {len(graph)} nodes"
     return references.check_wrt(graph, options.get("wrt")) or references.check_cells(
         _cost(graph, options), limits, "/wrt", what
     )
 
 
-def _inputs(graph: Graph, options: Options) -> int:
-    return len(options.get("wrt") or np.flatnonzero(graph.ops == INPUT))
-
-
 def _cost(graph: Graph, options: Options) -> int:
-    return POINTS * _inputs(graph, options) * len(graph)
+    return POINTS * references.wrt_count(graph, options.get("wrt")) * len(graph)
 
 
 def _compute(graph: Graph, options: Options, work: Work) -> Outcome:

@@ -69,6 +69,11 @@ def _rows(options: Options) -> int:
     return next((len(column) for column in options.get("data", {}).values()), 1)
 
 
+def _data(options: Options) -> Outcome:
+    data = options.get("data", {})
+    return Outcome({"data": np.stack(list(data.values()))}, {"data": list(data)}) if data else Outcome({}, {})
+
+
 def _cost(graph: Graph, options: Options) -> int:
     rows: int = min(_rows(options), options.get("batch_size", _rows(options)))
     steps: int = options["steps"]
@@ -111,8 +116,8 @@ def _compute(graph: Graph, options: Options, work: Work) -> Outcome:
             outputs=[objective],
             checkpoint=work.checkpoint,
         )
-        arrays |= {"data": np.stack(list(data.values())), "outputs": found.outputs, "gradients": found.gradients}
-        findings |= {"data": list(data), "nonfinite": [*at_end.nonfinite, at_end.row]}
+        arrays |= {"outputs": found.outputs, "gradients": found.gradients}
+        findings |= {"nonfinite": [*at_end.nonfinite, at_end.row]}
         findings |= {"nonsmooth": at_end.nonsmooth, "disconnected": at_end.disconnected}
     else:
         at_point = gradient(graph, final, outputs=[objective], checkpoint=work.checkpoint)
@@ -129,7 +134,7 @@ def _compute(graph: Graph, options: Options, work: Work) -> Outcome:
 
 def _answer(graph: Graph, run: Run, form: Form) -> dict[str, Any]:
     inputs = run.options.get("inputs", {})
-    if not run.arrays:
+    if "objective" not in run.arrays:
         return {"inputs": inputs}
     final = wire.mapping(run.options["parameters"], run.arrays["parameters"])
     outputs = wire.mapping(run.findings["shown"], run.arrays["outputs"])
@@ -176,6 +181,6 @@ DESCENT = Kind(
     compute=_compute,
     answer=_answer,
     cost=_cost,
-    # The rows are in the outcome's arrays.
+    rows=_data,
     kept=lambda options: {name: value for name, value in options.items() if name != "data"},
 )

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from engine.derivatives import gradient
 from engine.graph import Graph
+from engine.numbers import number_to_wire
 from engine.operations import CONSTANT, INPUT
 from service import references, wire
 from service.errors import FieldError
@@ -72,7 +73,9 @@ def answer(graph: Graph, run: Run, form: Form) -> dict[str, Any]:
     return {
         "inputs": inputs,
         "seeds": wire.mapping(names, run.arrays["seeds"]),
-        "outputs": wire.mapping(names, values[outputs]),
+        "outputs": {
+            name: number_to_wire(float(values[position])) for name, position in zip(names, outputs, strict=True)
+        },
         **_nodes(graph, _selected(graph, run.options.get("select", "all")), values, gradients, form),
         "nonsmooth": [graph.ids[position] for position in run.findings["nonsmooth"]],
         "disconnected": [graph.ids[position] for position in run.findings["disconnected"]],
@@ -101,7 +104,7 @@ def _nodes(
     if shown is not None:
         ids = [ids[position] for position in shown]
         values, gradients, constant = values[shown], gradients[shown], constant[shown]
-    constants = np.flatnonzero(constant).tolist()
+    constants = constant.nonzero()[0].tolist()
     if form is Form.COLUMNS:
         column: list[Any] = wire.numbers(gradients)
         for index in constants:
@@ -134,6 +137,7 @@ GRADIENT = Kind(
     compute=_compute_either,
     answer=_answer_either,
     kept=batch.kept,
+    rows=batch.rows,
     cost=batch.cost,
 )
 

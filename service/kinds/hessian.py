@@ -29,26 +29,22 @@ def _check_one_output(graph: Graph, options: Options) -> list[FieldError]:
 
 def _check_hessian(graph: Graph, options: Options, limits: Limits) -> list[FieldError]:
     wrong = [*_check_one_output(graph, options), *references.check_wrt(graph, options.get("wrt"))]
-    columns = _columns(graph, options)
+    columns = references.wrt_count(graph, options.get("wrt"))
     return wrong or [
         *references.check_cells(_cost(graph, options), limits, "/wrt", f"{columns} columns over {len(graph)} nodes"),
         *references.check_numbers(columns * columns, limits, "/wrt", f"A matrix of {columns} by {columns}"),
     ]
 
 
-def _columns(graph: Graph, options: Options) -> int:
-    return len(options.get("wrt") or np.flatnonzero(graph.ops == INPUT))
-
-
 def _cost(graph: Graph, options: Options) -> int:
-    return _columns(graph, options) * len(graph)
+    return references.wrt_count(graph, options.get("wrt")) * len(graph)
 
 
 def _compute_hessian(graph: Graph, options: Options, work: Work) -> Outcome:
     (output,) = outputs_of(graph, options)
     wrt = options.get("wrt")
     task = partial(_block, graph, options.get("inputs", {}), output, wrt)
-    blocks = work.map(task, work.parts(_columns(graph, options), len(graph)))
+    blocks = work.spread(task, lambda part: part, references.wrt_count(graph, options.get("wrt")), len(graph))
     matrix = mirrored(np.concatenate(blocks, axis=1))
     return Outcome({"hessian": matrix}, {"wrt": wrt_positions(graph, wrt).tolist()})
 

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from engine.derivatives import jacobian, wrt_positions
 from engine.graph import Graph
-from engine.operations import INPUT
 from service import references, wire
 from service.errors import FieldError
 from service.kinds.base import Options, Outcome
@@ -31,7 +30,7 @@ def _check(graph: Graph, options: Options, limits: Limits) -> list[FieldError]:
 
 def _shape(graph: Graph, options: Options) -> tuple[int, int]:
     rows = len(options.get("outputs") or graph.outputs)
-    return rows, len(options.get("wrt") or np.flatnonzero(graph.ops == INPUT))
+    return rows, references.wrt_count(graph, options.get("wrt"))
 
 
 def _cost(graph: Graph, options: Options) -> int:
@@ -42,8 +41,8 @@ def _compute(graph: Graph, options: Options, work: Work) -> Outcome:
     columns = wrt_positions(graph, options.get("wrt")).tolist()
     outputs, wrt = outputs_of(graph, options), [graph.ids[position] for position in columns]
     task = partial(_block, graph, options.get("inputs", {}), outputs, wrt)
-    sweeps = work.parts(min(len(outputs), len(wrt)), len(graph))
-    matrix = np.concatenate(work.map(task, sweeps), axis=0 if _by_rows(outputs, wrt) else 1)
+    blocks = work.spread(task, lambda part: part, min(len(outputs), len(wrt)), len(graph))
+    matrix = np.concatenate(blocks, axis=0 if _by_rows(outputs, wrt) else 1)
     return Outcome({"jacobian": matrix}, {"wrt": columns})
 
 

@@ -144,6 +144,12 @@ def test_an_exact_zero_passes_nothing_back_and_the_step_says_so() -> None:
     assert "an exact zero passes nothing back" in through_log.text
 
 
+def test_opposite_infinities_come_to_nan_without_a_warning() -> None:
+    _, run, rows = explained({"expression": "sqrt(x) - sqrt(x)", "data": {"x": 0.0}})
+    assert [row.contribution for row in rows[-2:]] in ([math.inf, -math.inf], [-math.inf, math.inf])
+    assert math.isnan(rows[-1].gradient) and math.isnan(run.gradients[0])
+
+
 def test_a_kink_is_named_as_a_convention() -> None:
     _, _, steps = explained(
         {"nodes": [{"id": "x", "op": "input", "data": 0.0}, {"id": "y", "op": "relu", "inputs": ["x"]}]}

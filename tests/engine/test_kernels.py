@@ -11,7 +11,7 @@ from hypothesis import given
 from numpy.typing import NDArray
 
 from engine import derivatives, generate, kernels, rules
-from engine.blocks import Block
+from engine.blocks import Block, lanes_of
 from engine.derivatives import batch, gradient
 from engine.graph import Graph
 from engine.operations import INPUT, OPCODES, Operation
@@ -92,11 +92,12 @@ def test_rows_groups_and_blocks_agree_on_any_graph(document: dict[str, object]) 
     for v, g in (by_rows(graph, base), by_groups(graph, base)):
         assert_same_bits(graph.tape.to_nodes(v), one.values)
         assert_same_bits(graph.tape.to_nodes(g)[shown], one.gradients[shown])
-    block = Block(graph.tape, base, 3)
-    block.forward(3)
-    block.backward(graph.tape.slots[graph.outputs], np.ones(len(graph.outputs)), 3)
-    block.mark_kinks(3)
-    for lane in range(3):
+    lanes = 35  # some by vector instructions, some one by one
+    block = Block(graph.tape, base, lanes, graph.tape.slots[graph.outputs])
+    block.forward(lanes)
+    block.backward(np.ones(len(graph.outputs)), lanes)
+    block.mark_kinks(lanes)
+    for lane in (0, 20, 34):
         assert_same_bits(graph.tape.to_nodes(block.v)[:, lane], one.values)
         assert_same_bits(graph.tape.to_nodes(block.g)[shown, lane], one.gradients[shown])
     assert graph.tape.positions_of(graph.tape.kinked[block.kinked]) == one.nonsmooth
@@ -184,3 +185,36 @@ def test_a_chain_of_a_million_nodes() -> None:
     assert found.gradients[0] == math.cos(1.25)
     assert (found.gradients[:-1:2] == math.cos(1.25)).all()
     assert (found.values[1:-1:2] == 2.5).all()
+
+
+def test_rows_that_only_carry_operands_are_never_found_not_finite() -> None:
+    """What a block's memory held before must not count as a value."""
+    nodes = [{"id": f"x{k}", "op": "input"} for k in range(5)]
+    nodes += [
+        {"id": "s", "op": "sum", "inputs": [f"x{k}" for k in range(5)]},
+        {"id": "y", "op": "log", "inputs": ["s"]},
+    ]
+    graph = Graph.from_document({"nodes": nodes, "outputs": ["y"]})
+    columns = {f"x{k}": np.array([1.0, 0.0]) for k in range(5)}
+    for _ in range(50):
+        garbage = np.full((2, graph.tape.size, lanes_of(graph.tape)), np.nan)
+        del garbage
+        found = batch(graph, columns, value_of=[6], gradient_of=[0])
+        assert found.row == 1 and found.values[0, 0] == np.log(5.0)
+
+
+def test_a_small_graph_is_grouped_too_and_gives_the_same_bits() -> None:
+    rows: list[dict[str, object]] = [{"id": f"x{k}", "op": "input", "data": 0.1 * k - 2} for k in range(40)]
+    for k in range(40):
+        rows.append({"id": f"m{k}", "op": "mul", "inputs": [f"x{k}", f"x{(k + 1) % 40}"]})
+        rows.append({"id": f"s{k}", "op": "sum", "inputs": [f"m{k}", f"x{k}", 0.5, f"x{(3 * k) % 40}"]})
+        rows.append({"id": f"w{k}", "op": "where", "inputs": [f"x{k}", f"s{k}", f"m{k}"]})
+        rows.append({"id": f"t{k}", "op": "tanh", "inputs": [f"w{k}"]})
+    rows.append({"id": "y", "op": "sum", "inputs": [f"t{k}" for k in range(40)]})
+    graph = Graph.from_document({"nodes": rows, "outputs": ["y"]})
+    first = gradient(graph)
+    again = gradient(graph)
+    _, grouped, groups = graph.tape._packed
+    assert grouped == 161 and groups == 5
+    assert again.values.tobytes() == first.values.tobytes()
+    assert again.gradients.tobytes() == first.gradients.tobytes()

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from mpmath import mpf
 
 from engine import kernels
-from engine.derivatives import gradient, hvp, jvp
+from engine.derivatives import Gradient, gradient, hvp, jvp
+from engine.explain import Steps
 from engine.graph import Graph
 from engine.operations import INPUT, OPCODES, OPERATIONS
 from tests.engine import reference
@@ -56,10 +57,22 @@ def in_mpmath(nodes: Nodes, outputs: list[str], moved: str, by: mpf, noise: rand
             value = mpf(node["data"])
         else:
             value = reference.VALUES[node["op"]](*(values[operand] for operand in node["inputs"]))
+            if not isinstance(value, mpf):
+                raise ValueError("outside the domain")  # of reals, where mpmath goes on in the complex plane
             if noise is not None:
                 value *= 1 + mpf(noise.choice((-1, 1))) * mpf(2) ** -52
         values[node["id"]] = value + by if node["id"] == moved else value
     return sum(values[output] for output in outputs)
+
+
+def contribution_sizes(graph: Graph, found: Gradient) -> dict[str, float]:
+    """What the contributions to each gradient come to where none cancels another: each is rounded."""
+    sizes = dict.fromkeys(graph.ids, 0.0)
+    steps = Steps(graph, found.values, found.outputs.tolist(), found.seeds.tolist())
+    for step in steps.page(0, len(steps)):
+        size = 1.0 if step.node is None else abs(step.local) * sizes[step.node]
+        sizes[step.to] += size if np.isfinite(size) else 0.0
+    return sizes
 
 
 @settings(max_examples=60)
@@ -77,12 +90,13 @@ def test_gradients_are_those_of_the_whole_graph_in_mpmath(nodes: Nodes) -> None:
 
         return reference.differentiate(moved, (0.0,), (0,))[0]
 
+    sizes = contribution_sizes(graph, found)
     for position, node in enumerate(graph.ids):
         if found.values[position] == 0.0:
             continue  # may be the condition of a `where`, on its edge
         expected, *noisy = (exact(node, seed) for seed in (None, 1, 2))
         assume(expected is not None and None not in noisy)
-        allowed = 32 * max(abs(other - expected) for other in noisy) + abs(expected) * 2**-48 + mpf(10) ** -300
+        allowed = 32 * max(abs(other - expected) for other in noisy) + sizes[node] * mpf(2) ** -48 + mpf(10) ** -300
         assert abs(mpf(float(found.gradients[position])) - expected) <= allowed, (node, float(expected))
 
 
@@ -111,10 +125,16 @@ def test_tangents_and_adjoints_agree(nodes: Nodes, u: list[float], w: list[float
     one, other = hvp(graph, tangents, output=outputs[0])[1], hvp(graph, second, output=outputs[0])[1]
     products = [one @ np.array(list(second.values())), other @ np.array(list(tangents.values()))]
     if np.isfinite(products).all():
-        assert abs(products[0] - products[1]) <= 1e-7 * (np.abs(one).sum() + np.abs(other).sum()) + 1e-300
+        # In a sum of terms that cancel, all of it may be rounding.
+        allowed = 1e-7 * (np.abs(one).sum() + np.abs(other).sum()) + 1e-9 * scale
+        assert abs(products[0] - products[1]) <= allowed + 1e-300
 
 
-@given(computable(), st.lists(st.floats(-4, 4, allow_subnormal=False), min_size=4, max_size=4))
+# Products with the least of numbers lose digits.
+seed_weights = st.floats(-4, 4).map(lambda weight: weight if abs(weight) > 1e-100 else 0.0)
+
+
+@given(computable(), st.lists(seed_weights, min_size=4, max_size=4))
 def test_gradients_are_linear_in_the_seeds(nodes: Nodes, weights: list[float]) -> None:
     graph = graph_of(nodes)
     outputs = [graph.ids[k] for k in graph.outputs]
