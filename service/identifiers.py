@@ -1,6 +1,6 @@
 """Time-ordered run ids."""
 
-import secrets
+import os
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -14,7 +14,7 @@ def run_id(created_at: datetime) -> UUID:
     microseconds = int(created_at.timestamp()) * 1_000_000 + created_at.microsecond
     milliseconds, remainder = divmod(microseconds, 1000)
     high = milliseconds << 16 | 0x7 << 12 | remainder
-    low = 0b10 << 62 | secrets.randbits(62)
+    low = 0b10 << 62 | int.from_bytes(os.urandom(8)) >> 2
     return UUID(int=high << 64 | low)
 
 

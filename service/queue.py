@@ -39,9 +39,9 @@ class Queue:
         self.arrived = Event()
         """Set when a run was put in by this process; those of others are found by looking."""
 
-    def admit(self, connection: Connection) -> None:
-        """Raise QueueFull unless one more run may wait."""
-        if statements.depth(connection) >= self._max_queued:
+    def admit(self, connection: Connection, runs: int) -> None:
+        """Raise QueueFull unless so many more runs may wait."""
+        if statements.depth(connection) + runs > self._max_queued:
             raise QueueFull(f"{self._max_queued} runs are waiting already. Try again later, or without respond-async.")
 
     def depth(self) -> int:

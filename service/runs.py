@@ -1,12 +1,13 @@
 """Use cases about runs: compute and store one, find it, list them, delete one."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from engine.graph import Graph
@@ -17,6 +18,7 @@ from service.forms import Form
 from service.graphs import Graphs, build
 from service.identifiers import moment_of, parse_run_id, run_id
 from service.kinds import KINDS
+from service.kinds.base import Outcome
 from service.limits import Limits
 from service.paging import Page, make_token, read_token
 from service.queue import Claim, Queue
@@ -25,6 +27,7 @@ from service.store import graphs as graph_statements
 from service.store import queue as queue_statements
 from service.store import runs as statements
 from service.store.database import Database
+from service.store.together import Together
 from service.telemetry import metrics, phases
 from service.work import DeadlineExceeded, Interrupted, Work
 
@@ -47,6 +50,15 @@ class RunRequest:
     errors: tuple[FieldError, ...] = ()
 
 
+@dataclass(frozen=True)
+class _New:
+    """A run to store, with its graph where it came with the request."""
+
+    owner: str
+    run: Run
+    graph: Graph | None
+
+
 class Runs:
     """Every owner's runs. `read` turns a stored request back into what it was."""
 
@@ -58,6 +70,7 @@ class Runs:
         self._limits = limits
         self._queue = queue
         self._read = read
+        self._together = Together(database, self._write)
 
     def create(
         self, owner: str, request: RunRequest, reserved: UUID | None = None, *, asynchronous: bool = False
@@ -70,10 +83,11 @@ class Runs:
         if asynchronous and not request.store:
             detail = "What nobody waits for has to be stored: leave out store, or respond-async."
             request = replace(request, errors=(*request.errors, FieldError("INVALID_VALUE", detail, "/store")))
-        identifier = reserved or run_id(datetime.now(UTC))
+        now = datetime.now(UTC)
+        identifier = (reserved or run_id(now)) if request.store else None
         with phases.measured("parse"):
             graph = self._graph(owner, request)
-            run = accept(request, graph, moment_of(identifier), self._limits)
+            run = accept(request, graph, moment_of(reserved) if reserved else now, self._limits, identifier)
         queued = request.store and (asynchronous or self._is_costly(run.kind, graph, request))
         if queued:
             run = replace(run, options=wire.to_json(request.options))
@@ -81,7 +95,7 @@ class Runs:
             run = compute(run, request.options, graph, Work(self._limits.max_seconds))
         if request.store:
             with phases.measured("persist"):
-                run = self._save(owner, replace(run, id=identifier), graph if request.graph_id is None else None)
+                run = self._save(owner, run, graph if request.graph_id is None else None)
         if not queued:
             metrics.observe_run(run.kind, run.state, phases.spent())
         return run, graph
@@ -94,11 +108,11 @@ class Runs:
         run = self._load(claim.owner, claim.run_id)
         if run is None:
             raise _not_found(str(claim.run_id))
+        request = self._read({"graph_id": run.graph_id, "kind": run.kind, **run.options})
         if claim.attempt > self._limits.max_attempts:
             detail = f"Taken up {self._limits.max_attempts} times, it was never finished: the processes ended before."
-            return _failed(run, run.options, "ABANDONED", detail)
+            return _failed(run, request.options, "ABANDONED", detail)
         graph = self._graphs.of_run(claim.owner, run.graph_id)
-        request = self._read({"graph_id": run.graph_id, "kind": run.kind, **run.options})
         return compute(run, request.options, graph, work)
 
     def cancel(self, owner: str, text: str) -> tuple[Run, Graph]:
@@ -118,19 +132,14 @@ class Runs:
             return inline_graph(request, max_nodes=self._limits.max_nodes)
         if request.errors:  # they come first: nothing they say depends on what is stored
             raise InvalidRequest(request.errors)
-        return self._graphs.find(owner, request.graph_id).graph
+        return self._graphs.to_run(owner, request.graph_id)
 
     def _save(self, owner: str, run: Run, graph: Graph | None) -> Run:
         # Someone may delete the very graph between the two statements; then the foreign key objects. An
         # inline graph is simply stored again.
         for _ in range(3):
             try:
-                with self._database.writing() as connection:
-                    if graph is not None:
-                        graph_statements.add(connection, owner, graph, run.created_at)
-                    if run.state == "queued":
-                        self._queue.admit(connection)
-                    statements.add(connection, owner, run)
+                self._together.store(_New(owner, run, graph))
             except IntegrityError:
                 if (stored := self._load(owner, run.id)) is not None:
                     return stored
@@ -141,6 +150,15 @@ class Runs:
                     self._queue.arrived.set()
                 return run
         raise NotFound(f"Graph {run.graph_id} was deleted while the run was computed.")
+
+    def _write(self, connection: Connection, added: Sequence[_New]) -> None:
+        graphs = {(each.owner, each.graph.id): (each.graph, each.run) for each in added if each.graph is not None}
+        for owner, graph_id in sorted(graphs):  # in one order, or two processes might wait for each other
+            graph, run = graphs[owner, graph_id]
+            graph_statements.add(connection, owner, graph, run.created_at)
+        if queued := sum(each.run.state == "queued" for each in added):
+            self._queue.admit(connection, queued)
+        statements.add(connection, [(each.owner, each.run) for each in added])
 
     def find(self, owner: str, text: str) -> tuple[Run, Graph]:
         """Return a run and its graph; NotFound if the owner has no run of that id."""
@@ -183,7 +201,9 @@ def inline_graph(request: RunRequest, *, max_nodes: int, pointer: str = "/graph"
         raise InvalidRequest([*request.errors, *error.errors], truncated=error.truncated) from None
 
 
-def accept(request: RunRequest, graph: Graph, created_at: datetime, limits: Limits) -> Run:
+def accept(
+    request: RunRequest, graph: Graph, created_at: datetime, limits: Limits, identifier: UUID | None = None
+) -> Run:
     """Check a request against its graph and return the run to compute; InvalidRequest lists all that is wrong."""
     kind = KINDS.get(request.kind or "")
     errors = list(request.errors)
@@ -195,7 +215,7 @@ def accept(request: RunRequest, graph: Graph, created_at: datetime, limits: Limi
     if errors or kind is None:
         raise InvalidRequest(errors)
     return Run(
-        id=None,
+        id=identifier,
         kind=kind.name,
         state="queued",
         graph_id=graph.id,
@@ -209,7 +229,7 @@ def accept(request: RunRequest, graph: Graph, created_at: datetime, limits: Limi
 def compute(run: Run, options: Mapping[str, Any], graph: Graph, work: Work) -> Run:
     """Compute an accepted run; a computation that breaks, or takes too long, is a failed one."""
     kind = KINDS[run.kind]
-    run = replace(run, started_at=run.started_at or datetime.now(UTC))
+    started_at = run.started_at or datetime.now(UTC)
     metrics.NODES.observe(len(graph))
     try:
         with phases.measured("compute"):
@@ -217,25 +237,30 @@ def compute(run: Run, options: Mapping[str, Any], graph: Graph, work: Work) -> R
     except Interrupted:
         raise
     except DeadlineExceeded as exceeded:
-        return _failed(run, options, "DEADLINE_EXCEEDED", str(exceeded))
+        return _failed(replace(run, started_at=started_at), options, "DEADLINE_EXCEEDED", str(exceeded))
     except Exception:
         _log.exception("a run of kind %s on graph %s broke", kind.name, graph.id)
-        return _failed(run, options, "INTERNAL", "The computation broke; the service's log says why.")
+        detail = "The computation broke; the service's log says why."
+        return _failed(replace(run, started_at=started_at), options, "INTERNAL", detail)
+    return _ended(replace(run, started_at=started_at), options, outcome)
+
+
+def _failed(run: Run, options: Mapping[str, Any], code: str, detail: str) -> Run:
+    return _ended(run, options, Outcome({}, {}, {"code": code, "detail": detail}))
+
+
+def _ended(run: Run, options: Mapping[str, Any], outcome: Outcome) -> Run:
+    kind = KINDS[run.kind]
+    rows = kind.rows(options)
     return replace(
         run,
         state="failed" if outcome.error else "succeeded",
         finished_at=datetime.now(UTC),
         options=wire.to_json(kind.kept(options)),
-        arrays=outcome.arrays,
-        findings=outcome.findings,
+        arrays={**rows.arrays, **outcome.arrays},
+        findings={**rows.findings, **outcome.findings},
         error=outcome.error,
     )
-
-
-def _failed(run: Run, options: Mapping[str, Any], code: str, detail: str) -> Run:
-    # All options: there is no outcome that could hold what `kept` leaves out.
-    error = {"code": code, "detail": detail}
-    return replace(run, state="failed", finished_at=datetime.now(UTC), options=wire.to_json(options), error=error)
 
 
 def summarise(run: RunSummary) -> dict[str, Any]:

@@ -52,6 +52,10 @@ class Worker:
         """Begin; the process's end is noticed, and what is under way is handed back then."""
         self._loop.start()
 
+    def is_alive(self) -> bool:
+        """Return whether it takes up runs, or has not begun yet."""
+        return self._loop.ident is None or self._loop.is_alive()
+
     def stop(self) -> None:
         """Hand back what is under way, for another process to take up at once, and end."""
         self._stopping.set()

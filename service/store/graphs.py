@@ -6,7 +6,7 @@ from sqlalchemy import Connection, bindparam, delete, exists, select, tuple_
 
 from engine.graph import Graph
 from service.records import GraphSummary
-from service.store.database import insert_or_ignore
+from service.store.database import Database, insert_or_ignore
 from service.store.tables import GraphRow, RunRow
 
 # Statements are built once: that takes longer than SQLite takes to run them.
@@ -33,6 +33,14 @@ def add(connection: Connection, owner: str, graph: Graph, created_at: datetime) 
 def created_at(connection: Connection, owner: str, graph_id: str) -> datetime | None:
     """Return when the owner stored that graph, or None if they have not."""
     return connection.execute(_CREATED_AT, {"owner": owner, "id": graph_id}).scalar_one_or_none()
+
+
+def is_stored(database: Database, owner: str, graph_id: str) -> bool:
+    """Return whether the owner has stored that graph."""
+    if database.embedded:
+        return database.finds("SELECT 1 FROM graphs WHERE owner = ? AND id = ?", (owner, graph_id))
+    with database.reading() as connection:
+        return created_at(connection, owner, graph_id) is not None
 
 
 def load(connection: Connection, owner: str, graph_id: str) -> tuple[Graph, datetime] | None:

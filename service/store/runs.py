@@ -1,6 +1,6 @@
 """Statements about runs; every one is confined to its owner's."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -41,10 +41,10 @@ _LOAD = (
 )
 
 
-def add(connection: Connection, owner: str, run: Run) -> None:
-    """Store a run and its arrays; IntegrityError when its graph is not there."""
-    connection.execute(_INSERT, row(owner, run))
-    add_arrays(connection, run)
+def add(connection: Connection, runs: Sequence[tuple[str, Run]]) -> None:
+    """Store owners' runs and their arrays; IntegrityError when a graph is not there, or a run is already."""
+    connection.execute(_INSERT, [row(owner, run) for owner, run in runs])
+    add_arrays(connection, *(run for _, run in runs))
 
 
 def row(owner: str, run: Run) -> dict[str, Any]:
@@ -52,16 +52,15 @@ def row(owner: str, run: Run) -> dict[str, Any]:
     return {"owner": owner} | {column: getattr(run, column) for column in _COLUMNS}
 
 
-def add_arrays(connection: Connection, run: Run) -> None:
-    """Store the arrays of a run that is stored itself."""
-    if run.arrays:
-        connection.execute(
-            _INSERT_ARRAYS,
-            [
-                {"run_id": run.id, "name": name, "shape": list(array.shape), "data": arrays.to_blob(array)}
-                for name, array in run.arrays.items()
-            ],
-        )
+def add_arrays(connection: Connection, *runs: Run) -> None:
+    """Store the arrays of runs that are stored themselves."""
+    rows = [
+        {"run_id": run.id, "name": name, "shape": list(array.shape), "data": arrays.to_blob(array)}
+        for run in runs
+        for name, array in run.arrays.items()
+    ]
+    if rows:
+        connection.execute(_INSERT_ARRAYS, rows)
 
 
 def load(connection: Connection, owner: str, run_id: UUID) -> Run | None:

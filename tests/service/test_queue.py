@@ -25,6 +25,11 @@ from tests.service.test_bad_requests import problem
 
 ASYNC = {"Prefer": "respond-async"}
 
+DESCENT: dict[str, Any] = {
+    "graph": product(a=3.0), "kind": "descent", "minimize": "y", "parameters": ["a"], "steps": 5,
+    "optimizer": {"name": "adam", "learning_rate": 0.1},
+}  # fmt: skip
+
 
 def services_of(client: FlaskClient) -> Services:
     found: Services = client.application.extensions["chainrule"]
@@ -105,6 +110,12 @@ def test_a_run_can_be_queued_and_polled(client: FlaskClient) -> None:
         {"graph": NEURON, "kind": "hessian"},
         {"graph": NEURON, "kind": "hvp", "vector": {"b": 1}, "seeds": {}},
         {"graph": NEURON, "seeds": {"o": "NaN", "n": 2}},
+        {"graph": NEURON, "kind": "check", "seeds": {"o": -2.5}, "wrt": ["b", "x2"]},
+        {"graph": NEURON, "kind": "check", "inputs": {"b": "Infinity"}},
+        DESCENT | {"optimizer": {"name": "sgd", "learning_rate": 0.1, "momentum": 0.5}, "inputs": {"b": -0.0}},
+        DESCENT | {"data": {"b": [1.0, -0.0, 3.0]}, "batch_size": 2, "seed": 7},
+        DESCENT | {"early_stop": {"patience": 1, "min_improvement": 100.0}, "inputs": {"b": 2}},
+        DESCENT | {"optimizer": {"name": "sgd", "learning_rate": 1e300}, "inputs": {"b": 1e300}},
     ],
 )
 def test_what_was_queued_is_answered_like_what_was_not(client: FlaskClient, document: dict[str, Any]) -> None:
