@@ -16,6 +16,7 @@ from service import __version__, wire
 from service.config import Auth, Config, ConfigError, Switch, mask, settings
 from service.errors import NotFound, Problem, Unavailable
 from service.forms import Form
+from service.helpers import helpers
 from service.keys import Keys
 from service.records import Scope
 from service.store import schema
@@ -66,6 +67,7 @@ def serve(host: str | None, port: int | None, workers: int | None) -> None:
         workers=workers or config.workers,
     )
     _refuse_strangers(config)
+    _need_extras(config)
     _prepare_database(config)
     # Imported here, so that the other commands start quickly; and with it the kernels are compiled once, for
     # the workers to find them in the cache.
@@ -102,6 +104,14 @@ def _refuse_strangers(config: Config) -> None:
         "write and delete everything. Set CHAINRULE_AUTH=keys and create a key with `chainrule keys create NAME`; "
         "or, if something else decides who gets through, set CHAINRULE_OPEN_NETWORK=on."
     )
+
+
+def _need_extras(config: Config) -> None:
+    """Refuse to start where every worker process would end because a package is missing."""
+    try:
+        helpers(config.dask_scheduler)
+    except ConfigError as error:
+        raise click.ClickException(str(error)) from None
 
 
 def _is_loopback(host: str) -> bool:

@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
@@ -111,7 +112,7 @@ class Config:
     )
     database_timeout_seconds: int = _setting(
         10,
-        "How long a request waits for the database (a lock, a connection) before it is answered 503.",
+        "How long a request waits for the database (a connection, a lock, an answer) before it is answered 503.",
         least=1,
         most=3600,
     )
@@ -165,6 +166,8 @@ class Setting:
         """Turn the variable's text into a value; ValueError says what is wrong with it."""
         if self.name == "database_url":
             return _read_database_url(text)
+        if self.name == "dask_scheduler":
+            return _read_scheduler(text)
         if self.type in (int, float):
             return self._read_number(text)
         if issubclass(self.type, StrEnum):
@@ -224,6 +227,12 @@ def _read_database_url(text: str) -> str:
         raise ValueError(f"names the database {url.get_backend_name()!r}: choose sqlite or postgresql")
     elif url.drivername not in ("postgresql", "postgresql+psycopg"):
         raise ValueError(f"names the driver {url.drivername!r}: choose postgresql or postgresql+psycopg")
+    return text
+
+
+def _read_scheduler(text: str) -> str:
+    if text and not re.fullmatch(r"(tcp|tls)://[^\s/@:]+:\d+|(tcp|tls)://\[[0-9a-fA-F:]+\]:\d+", text):
+        raise ValueError(f"is {text!r}, which is no address such as tcp://scheduler:8786 or tls://scheduler:8786")
     return text
 
 

@@ -2,13 +2,19 @@
 
 from enum import StrEnum
 from http import HTTPStatus
+from typing import Any
+
+import numpy as np
 
 from engine import graphviz
 from engine.drawing import to_dot, to_mermaid
 from engine.graph import Graph
+from engine.numbers import read_number
 from service.errors import Problem
-from service.explanations import node_numbers
+from service.explanations import Numbers, node_numbers
+from service.forms import Form
 from service.records import Run
+from service.runs import answer
 
 
 class DrawingFormat(StrEnum):
@@ -54,7 +60,7 @@ class Drawings:
                 f"The graph has {len(graph)} nodes; pictures show at most {self._max_nodes}. "
                 "A run's nodes are listed under /v1/runs/{id}/nodes."
             )
-        values, gradients = (None, None) if run is None else node_numbers(run, graph)
+        values, gradients = (None, None) if run is None else _numbers(run, graph)
         if form is DrawingFormat.MERMAID:
             return to_mermaid(graph, values, gradients)
         dot = to_dot(graph, values, gradients)
@@ -67,3 +73,21 @@ class Drawings:
             raise GraphvizMissing(f"{error} The formats dot and mermaid need no program.") from None
         except graphviz.TooSlow as error:
             raise DrawingTooSlow(f"{error}. The formats dot and mermaid leave the layout to you.") from None
+
+
+def _numbers(run: Run, graph: Graph) -> tuple[Numbers, Numbers | None]:
+    """Return the numbers that a run has for nodes; masked arrays where it has them for some, or one for each row."""
+    values, gradients = node_numbers(run, graph)
+    if values is not None:
+        return values, gradients
+    shown = answer(run, graph, Form.NODES)
+    some_values = np.ma.masked_array(graph.data.copy(), mask=~graph.has_data)
+    some_gradients = np.ma.masked_all(len(graph))  # type: ignore[no-untyped-call]
+    varying: dict[str, Any] = {node: [] for node in [*run.options.get("data", ()), *run.findings.get("data", ())]}
+    for numbers, found in (
+        (some_values, {**shown["inputs"], **varying, **shown.get("values", {})}),
+        (some_gradients, shown.get("gradients", {})),
+    ):
+        for node, number in found.items():
+            numbers[graph.position(node)] = np.ma.masked if isinstance(number, list) else read_number(number)
+    return some_values, some_gradients

@@ -143,7 +143,7 @@ class UnsupportedEncoding(UnsupportedMediaType):
 
 
 class Unavailable(Problem):
-    """The database does not answer; the same request may succeed in a moment."""
+    """Something that the service needs does not answer; the same request may succeed in a moment."""
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
     code = "UNAVAILABLE"

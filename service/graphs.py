@@ -96,6 +96,15 @@ class Graphs:
             return StoredGraph(recent, self.created_at(owner, graph_id))
         return self._load(owner, graph_id)
 
+    def to_run(self, owner: str, graph_id: str) -> Graph:
+        """Return a stored graph as `find` does, without its moment."""
+        recent = self._recent.get(graph_id)
+        if recent is None:
+            return self._load(owner, graph_id).graph
+        if not statements.is_stored(self._database, owner, graph_id):
+            raise _not_found(graph_id)
+        return recent
+
     def of_run(self, owner: str, graph_id: str) -> Graph:
         """Return the graph of a run that was just read: that run keeps it from being deleted."""
         return self._recent.get(graph_id) or self._load(owner, graph_id).graph
@@ -140,7 +149,7 @@ class _RecentGraphs:
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = self._free = max_bytes
-        self._graphs: OrderedDict[str, Graph] = OrderedDict()
+        self._graphs: OrderedDict[str, tuple[Graph, int]] = OrderedDict()
         self._lock = threading.Lock()
 
     def get(self, graph_id: str) -> Graph | None:
@@ -149,18 +158,18 @@ class _RecentGraphs:
             if found is not None:
                 self._graphs.move_to_end(graph_id)
         (GRAPH_CACHE_MISS if found is None else GRAPH_CACHE_HIT).inc()
-        return found
+        return None if found is None else found[0]
 
     def put(self, graph: Graph) -> None:
         size = graph.nbytes
         with self._lock:
             if graph.id in self._graphs or size > self._max_bytes:
                 return
-            self._graphs[graph.id] = graph
+            self._graphs[graph.id] = graph, size
             self._free -= size
             while self._free < 0:
-                _, oldest = self._graphs.popitem(last=False)
-                self._free += oldest.nbytes
+                _, (_, freed) = self._graphs.popitem(last=False)
+                self._free += freed
 
 
 def _read_key(page_token: str) -> tuple[datetime, str]:

@@ -1,5 +1,6 @@
 """JSON as it crosses the wire: strict on the way in, no number lost on the way out."""
 
+import math
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
@@ -32,7 +33,9 @@ def write_pretty(document: object) -> str:
 
 def numbers(array: NDArray[np.float64]) -> list[float | str]:
     """Return float64[n] as JSON numbers, the non-finite ones as strings."""
-    listed: list[float | str] = array.tolist()
+    listed: list[Any] = array.tolist()
+    if math.isfinite(sum(listed)):  # then each of them is
+        return listed
     for index in np.flatnonzero(~np.isfinite(array)).tolist():
         listed[index] = number_to_wire(float(array[index]))
     return listed
@@ -58,4 +61,6 @@ def to_json(value: Any) -> Any:
 
 def timestamp(moment: datetime) -> str:
     """Return a moment as RFC 3339 in UTC with microseconds: 2026-11-20T12:00:00.000000Z."""
-    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+    if moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
+    return moment.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"

@@ -8,6 +8,7 @@ from flask import current_app, g
 from service.config import Config
 from service.drawings import Drawings
 from service.graphs import Graphs
+from service.helpers import Helpers
 from service.idempotency import Idempotency
 from service.keys import Keys
 from service.queue import Queue
@@ -32,6 +33,7 @@ class Services:
     runs: Runs
     queue: Queue
     worker: Worker
+    helpers: Helpers
     drawings: Drawings
 
 

@@ -32,7 +32,7 @@ def idempotent(view: Callable[..., Response]) -> Callable[..., Response]:
 
     @wraps(view)
     def once(*arguments: Any, **options: Any) -> Response:
-        header = request.headers.get(HEADER)
+        header = request.environ.get("HTTP_IDEMPOTENCY_KEY")
         if header is None:
             return view(*arguments, **options)
         sent = (request.query_string, request.get_data())

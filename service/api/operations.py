@@ -13,7 +13,7 @@ from service.schemas.operations import OperationListSchema, OperationSchema
 
 blueprint = Blueprint("operations", __name__, url_prefix="/v1/operations", description="What nodes can compute.")
 
-_BY_NAME = {operation.name: operation for operation in OPERATIONS}
+_BY_NAME = {name: operation for operation in OPERATIONS for name in (operation.name, *operation.aliases)}
 
 
 @blueprint.route("", methods=["GET"])
@@ -27,7 +27,7 @@ def list_operations() -> Response:
 @blueprint.answers(HTTPStatus.OK, OperationSchema)
 @blueprint.fails(HTTPStatus.NOT_FOUND)
 def show_operation(name: str) -> Response:
-    """Show one operation, by its canonical name."""
+    """Show one operation, by its canonical name or an alias."""
     operation = _BY_NAME.get(name)
     if operation is None:
         near = suggest(name)

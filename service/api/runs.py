@@ -58,7 +58,7 @@ def create_run(request: RunRequest, form: Form) -> Response:
 
 def _asks_for_async() -> bool:
     """Return whether RFC 7240's header is there with that preference, which has no value."""
-    preferences = ",".join(current_request.headers.getlist("Prefer")).split(",")
+    preferences = current_request.environ.get("HTTP_PREFER", "").split(",")
     return any(preference.partition(";")[0].strip().lower() == "respond-async" for preference in preferences)
 
 

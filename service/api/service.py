@@ -9,7 +9,7 @@ from service import __version__
 from service.api.blueprint import Blueprint, respond
 from service.api.current import services
 from service.paging import MAX_PAGE_SIZE
-from service.schemas.service import HealthSchema, ServiceSchema
+from service.schemas.service import HealthSchema, ReadinessSchema, ServiceSchema
 from service.telemetry import metrics
 
 blueprint = Blueprint("service", __name__, description="The service itself.")
@@ -24,6 +24,8 @@ def show_service() -> Response:
         "max_body_bytes": config.max_body_bytes,
         "max_page_size": MAX_PAGE_SIZE,
         "max_requests_per_minute": config.max_requests_per_minute,
+        "drawing_max_nodes": config.drawing_max_nodes,
+        "drawing_seconds": config.drawing_seconds,
         **asdict(config.limits),
     }
     return respond({"name": "chainrule", "version": __version__, "limits": limits})
@@ -37,12 +39,12 @@ def show_liveness() -> Response:
 
 
 @blueprint.route("/readyz", methods=["GET"])
-@blueprint.answers(HTTPStatus.OK, HealthSchema)
+@blueprint.answers(HTTPStatus.OK, ReadinessSchema)
 @blueprint.fails(HTTPStatus.SERVICE_UNAVAILABLE)
 def show_readiness() -> Response:
-    """Say whether the database answers and has the schema this version needs, within two seconds."""
-    services().readiness.check()
-    return respond({"status": "ready"})
+    """Say within two seconds whether the database, its schema and the executor of large runs are there."""
+    crew = services().readiness.check()
+    return respond({"status": "ready", "executor": {"kind": crew.kind, "width": crew.width}})
 
 
 @blueprint.route("/metrics", methods=["GET"])

@@ -1,10 +1,10 @@
 """What is measured, logged and traced of every request."""
 
 import logging
-from contextlib import ExitStack
 from time import perf_counter
 
-from flask import Flask, Response, g, request
+from flask import Flask, Request, Response, g
+from flask.ctx import _AppCtxGlobals as Globals
 
 from service.telemetry import metrics, phases, tracing
 
@@ -15,45 +15,47 @@ _log = logging.getLogger(__name__)
 
 
 def register(app: Flask) -> None:
-    """Begin before everything else that is registered later, and end after it."""
-    app.before_request(_begin)
-    app.after_request(_describe)
+    """End what `begin` began, however the request ends."""
     app.teardown_request(_end)
 
 
-def _begin() -> None:
-    g.started = perf_counter()
+def begin(request: Request, kept: Globals) -> None:
+    """Come before everything else."""
+    kept.started = perf_counter()
     phases.begin()
-    g.spans = ExitStack()
-    g.spans.enter_context(tracing.request_span(_method(), request.headers))
+    if (span := tracing.request_span(_method(request), request.headers)) is not None:
+        kept.span = span
+        span.__enter__()
 
 
-def _method() -> str:
+def _method(request: Request) -> str:
     # Clients may make up methods; labels must not follow them.
     return request.method if request.method in _METHODS else "other"
 
 
-def _describe(response: Response) -> Response:
-    seconds = perf_counter() - g.started
-    method, status = _method(), response.status_code
+def describe(request: Request, response: Response, kept: Globals) -> None:
+    """Come after everything else, with all there is to say of the request."""
+    seconds = perf_counter() - kept.started
+    method, status = _method(request), response.status_code
     route = "unmatched" if request.url_rule is None else request.url_rule.rule
-    metrics.REQUESTS.labels(method, route, status).observe(seconds)
-    tracing.describe_request(method, route, status, g.request_id)
+    metrics.observe_request(method, route, status, seconds)
+    tracing.describe_request(method, route, status, kept.request_id)
     # Probes come every few seconds and say nothing unless they fail; that is logged as any failure is.
     level = logging.DEBUG if route in _PROBES else logging.INFO
     if _log.isEnabledFor(level):
         fields = {
+            "request_id": kept.request_id,
             "method": method,
             "route": route,
             "path": request.path,
             "status": status,
             "seconds": round(seconds, 6),
         }
-        _log.log(level, "answered", extra={"fields": fields})
-    return response
+        record = logging.LogRecord(_log.name, level, "", 0, "answered", None, None)
+        record.fields = fields
+        _log.handle(record)  # instead of _log.log, which would look for what no line shows
 
 
 def _end(_error: BaseException | None) -> None:
-    # Without it there was an exception before `_begin` had done its work.
-    if "spans" in g:
-        g.pop("spans").close()
+    if "span" in g:
+        g.pop("span").__exit__(None, None, None)

@@ -39,10 +39,9 @@ def _pointer(path: tuple[object, ...], mistake: Mistake) -> str:
 
 def query_errors(error: ValidationError) -> list[FieldError]:
     """Return what is wrong with a query, each with the parameter's name."""
-    # webargs puts the place it read from around the messages.
     return [
         FieldError(mistake.code, mistake.detail, parameter=str(path[0]))
-        for path, mistake in _flatten(error.messages_dict["query"], ())
+        for path, mistake in _flatten(error.messages, ())
     ]
 
 

@@ -18,8 +18,10 @@ class DrawingQuerySchema(Schema):
     format = fields.Enum(
         DrawingFormat,
         by_value=True,
-        load_default=DrawingFormat.SVG,
-        metadata={"description": "`svg` takes Graphviz where the service runs; the others are texts."},
+        metadata={
+            "description": "`svg` takes Graphviz where the service runs; the others are texts. "
+            "Without it, the Accept header chooses, and `svg` is the first choice."
+        },
     )
 
 

@@ -1,6 +1,6 @@
 """What the service says about itself."""
 
-from marshmallow import Schema, fields
+from marshmallow import Schema, fields, validate
 
 
 class LimitsSchema(Schema):
@@ -12,6 +12,8 @@ class LimitsSchema(Schema):
     max_requests_per_minute = fields.Integer(
         required=True, metadata={"description": "Requests with one key, in each server process; 0: no limit."}
     )
+    drawing_max_nodes = fields.Integer(required=True, metadata={"description": "Nodes of a graph that is drawn."})
+    drawing_seconds = fields.Integer(required=True, metadata={"description": "Seconds that a drawing's layout takes."})
     max_batch_cells = fields.Integer(
         required=True, metadata={"description": "Rows of a batch (columns of a Jacobian or Hessian) times nodes."}
     )
@@ -42,3 +44,20 @@ class HealthSchema(Schema):
     """A health check that passed."""
 
     status = fields.String(required=True)
+
+
+class ExecutorSchema(Schema):
+    """Who computes the parts of large queued runs."""
+
+    kind = fields.String(
+        required=True,
+        validate=validate.OneOf(["threads", "dask"]),
+        metadata={"description": "Threads of this process, or the workers of the Dask cluster that it is set to use."},
+    )
+    width = fields.Integer(required=True, metadata={"description": "How many parts are worked on at a time."})
+
+
+class ReadinessSchema(HealthSchema):
+    """Everything that the service needs is there."""
+
+    executor = fields.Nested(ExecutorSchema, required=True)

@@ -8,6 +8,7 @@ import math
 import os
 import platform
 from collections.abc import Callable, Iterator
+from functools import cache
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, Metric, generate_latest
 from prometheus_client.core import GaugeMetricFamily
@@ -57,11 +58,31 @@ GRAPH_CACHE = Counter(
 GRAPH_CACHE_HIT, GRAPH_CACHE_MISS = (GRAPH_CACHE.labels(result) for result in ("hit", "miss"))
 
 
+@cache
+def _of_requests(method: str, route: str, status: int) -> Histogram:
+    return REQUESTS.labels(method, route, status)
+
+
+def observe_request(method: str, route: str, status: int, seconds: float) -> None:
+    """Add a request that was answered."""
+    _of_requests(method, route, status).observe(seconds)
+
+
+@cache
+def _of_runs(kind: str, state: str) -> Counter:
+    return RUNS.labels(kind, state)
+
+
+@cache
+def _of_phases(phase: str) -> Histogram:
+    return PHASES.labels(phase)
+
+
 def observe_run(kind: str, state: str, phases: dict[str, float]) -> None:
     """Count a run that came to an end; `phases` holds seconds by phase."""
-    RUNS.labels(kind, state).inc()
+    _of_runs(kind, state).inc()
     for phase, seconds in phases.items():
-        PHASES.labels(phase).observe(seconds)
+        _of_phases(phase).observe(seconds)
 
 
 def exposition(queue_depth: Callable[[], int]) -> bytes:

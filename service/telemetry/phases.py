@@ -1,9 +1,8 @@
 """What the current run spends its time on, gathered where it is spent."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar
 from time import perf_counter
+from typing import Any
 
 from service.telemetry import tracing
 
@@ -16,16 +15,25 @@ def begin() -> None:
     _spent.set({})
 
 
-@contextmanager
-def measured(phase: str) -> Iterator[None]:
+class measured:
     """Add the block's seconds to a phase, and make it a span of the trace."""
-    started = perf_counter()
-    with tracing.span(phase):
-        try:
-            yield
-        finally:
-            seconds = spent()
-            seconds[phase] = seconds.get(phase, 0.0) + perf_counter() - started
+
+    __slots__ = ("_phase", "_span", "_started")
+
+    def __init__(self, phase: str) -> None:
+        self._phase = phase
+        self._span = tracing.span(phase)
+
+    def __enter__(self) -> None:
+        self._started = perf_counter()
+        if self._span is not None:
+            self._span.__enter__()
+
+    def __exit__(self, *error: Any) -> None:
+        if self._span is not None:
+            self._span.__exit__(*error)
+        seconds = spent()
+        seconds[self._phase] = seconds.get(self._phase, 0.0) + perf_counter() - self._started
 
 
 def spent() -> dict[str, float]:

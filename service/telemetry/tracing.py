@@ -7,8 +7,8 @@ go is said by OpenTelemetry's own variables, such as OTEL_EXPORTER_OTLP_ENDPOINT
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 from service import __version__
@@ -52,28 +52,25 @@ def stop() -> None:
     use(None)
 
 
-def span(name: str) -> AbstractContextManager[object]:
-    """Make the block a span below the current one."""
-    return nullcontext() if _tracer is None else _tracer.start_as_current_span(name)
+def span(name: str) -> AbstractContextManager[object] | None:
+    """Return what makes its block a span below the current one; None where there are no traces."""
+    return None if _tracer is None else _tracer.start_as_current_span(name)
 
 
-@contextmanager
-def request_span(method: str, headers: Iterable[tuple[str, str]]) -> Iterator[None]:
-    """Make the block the span of a request, in the trace that its `traceparent` header names, if there is one."""
+def request_span(method: str, headers: Iterable[tuple[str, str]]) -> AbstractContextManager[object] | None:
+    """Return the same for a request, in the trace that its `traceparent` header names, if there is one."""
     if _tracer is None:
-        yield
-        return
+        return None
     from opentelemetry.trace import SpanKind
     from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
     carrier = {name.lower(): value for name, value in headers}
-    with _tracer.start_as_current_span(
+    return _tracer.start_as_current_span(
         method,
         TraceContextTextMapPropagator().extract(carrier),
         SpanKind.SERVER,
         {"http.request.method": method},
-    ):
-        yield
+    )
 
 
 def describe_request(method: str, route: str, status: int, request_id: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -109,10 +110,78 @@ def test_a_picture_that_the_client_has_is_not_sent_again(client: FlaskClient, ru
     assert other.status_code == 200
 
 
-def test_accept_is_honoured(client: FlaskClient, run: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("accept", "media_type"),
+    [
+        ("image/svg+xml", "image/svg+xml"),
+        ("text/vnd.graphviz", "text/vnd.graphviz"),
+        ("text/vnd.mermaid, image/svg+xml;q=0.5", "text/vnd.mermaid"),
+        ("text/html, image/*, */*;q=0.1", "image/svg+xml"),
+        ("*/*", "image/svg+xml"),
+        ("", "image/svg+xml"),
+    ],
+)
+def test_without_a_format_accept_chooses(
+    client: FlaskClient, run: dict[str, Any], accept: str, media_type: str
+) -> None:
+    for url in (f"/v1/runs/{run['id']}/drawing", f"/v1/graphs/{run['graph_id']}/drawing"):
+        response = client.get(url, headers={"Accept": accept})
+        assert (response.status_code, response.mimetype) == (200, media_type)
+        assert response.headers["Vary"] == "Accept"
+
+
+def test_a_format_that_is_asked_for_wins_over_accept(client: FlaskClient, run: dict[str, Any]) -> None:
     url = f"/v1/runs/{run['id']}/drawing"
-    assert client.get(url, headers={"Accept": "image/svg+xml"}).status_code == 200
+    assert client.get(f"{url}?format=dot", headers={"Accept": "image/svg+xml"}).mimetype == "text/vnd.graphviz"
     assert client.get(url, headers={"Accept": "image/png"}).get_json()["code"] == "NOT_ACCEPTABLE"
+
+
+LINE: dict[str, Any] = {"expression": "e = (w*x + b - y)**2", "data": {"w": 1.0, "b": 0.5, "x": 77.0, "y": 88.0}}
+DESCENT: dict[str, Any] = {
+    "kind": "descent", "minimize": "e", "parameters": ["w"], "steps": 1, "inputs": {"b": 0.25},
+    "optimizer": {"name": "sgd", "learning_rate": 0.125}, "data": {"x": [1, 1], "y": [2, 2]},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("request_", "shown"),
+    [
+        # Rows have no one value; what is the same for all of them has.
+        (
+            {"inputs": {"x": [1, 2], "b": 3}},
+            {"w": "data 1.0000", "x": "", "b": "data 3.0000", "y": "data 88.0000", "e": ""},
+        ),
+        (
+            {"inputs": {"x": [1, 2], "b": 3, "y": 0}, "reduce": "sum"},
+            {"w": "data 1.0000 | grad 28.0000", "x": "grad 18.0000", "e": "data 41.0000"},
+        ),
+        (DESCENT, {"w": "data 1.1875 | grad -1.1250", "x": "", "y": "", "b": "data 0.2500", "e": "data 0.3164"}),
+    ],
+)
+def test_a_picture_shows_what_was_run(client: FlaskClient, request_: dict[str, Any], shown: dict[str, str]) -> None:
+    run = client.post("/v1/runs", json={"graph": LINE, **request_}).get_json()
+    assert boxes(client, run).items() >= shown.items()
+
+
+@pytest.mark.parametrize("request_", [{"inputs": {"x": [1, 2], "b": 3}}, DESCENT | {"inputs": {"b": 3}}])
+def test_the_picture_of_a_run_that_waits_shows_what_it_will_take(client: FlaskClient, request_: dict[str, Any]) -> None:
+    run = client.post("/v1/runs", json={"graph": LINE, **request_}, headers={"Prefer": "respond-async"}).get_json()
+    assert boxes(client, run).items() >= {"w": "data 1.0000", "x": "", "b": "data 3.0000", "e": ""}.items()
+
+
+def boxes(client: FlaskClient, run: dict[str, Any]) -> dict[str, str]:
+    """What the picture says of each node that has a name."""
+    picture = client.get(f"/v1/runs/{run['id']}/drawing?format=mermaid").text
+    return dict(re.findall(r'n\d+[\[(]+"(\w)(?: \| ([^"]*))?"', picture))
+
+
+def test_a_gradient_has_its_colour_wherever_it_stands(client: FlaskClient) -> None:
+    request_ = {"graph": LINE, "inputs": {"x": [1, 2]}, "reduce": "mean", "select": ["x", "w"]}
+    run = client.post("/v1/runs", json=request_).get_json()
+    dot = client.get(f"/v1/runs/{run['id']}/drawing?format=dot").text
+    assert re.search(r'<TD BGCOLOR="[^"]*">b</TD><VR/><TD>data 0.5000</TD>', dot)
+    assert re.search(r'<TD BGCOLOR="[^"]*">x</TD><VR/><TD>data 1.5000</TD><VR/><TD BGCOLOR="[^"]*">grad ', dot)
+    assert client.get(f"/v1/runs/{run['id']}/drawing").status_code == 200
 
 
 def test_without_graphviz_the_answer_says_how_to_install_it(

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+from service.config import Config, settings
+from tests.service.clients import client_of
 from tests.service.documents import NEURON, product
 from tests.service.test_bad_requests import problem
 
@@ -199,3 +201,24 @@ def test_every_answer_of_the_api_is_json_or_a_problem(client: FlaskClient) -> No
         response = client.open(path, method=method, **options)
         assert response.content_type in ("application/json", "application/problem+json")
         assert response.headers["X-Content-Type-Options"] == "nosniff"
+
+
+@pytest.mark.parametrize("name", ["relu", "ReLU", "maximum", "+", "**"])
+def test_an_operation_is_shown_under_each_of_its_names(validating_client: FlaskClient, name: str) -> None:
+    shown = validating_client.get(f"/v1/operations/{name}").get_json()
+    assert name in (shown["name"], *shown["aliases"])
+    assert shown in validating_client.get("/v1/operations").get_json()["items"]
+
+
+def test_an_operation_that_there_is_not_is_404_with_the_nearest(validating_client: FlaskClient) -> None:
+    assert "Did you mean tanh?" in problem(validating_client.get("/v1/operations/tahn"), 404, "NOT_FOUND")["detail"]
+
+
+def test_every_limit_of_a_request_is_published(sqlite_database_url: str) -> None:
+    config = Config(database_url=sqlite_database_url)
+    with client_of(config) as client:
+        published = client.get("/v1").get_json()["limits"]
+    named = ("max_", "drawing_", "async_")
+    assert published == {"max_page_size": 500} | {
+        setting.name: getattr(config, setting.name) for setting in settings() if setting.name.startswith(named)
+    }

@@ -66,11 +66,18 @@ def test_a_reading_key_only_reads(guarded: FlaskClient, bearer: Bearer) -> None:
     writing, reading = bearer("ann"), bearer("ann", Scope.READ)
     location = guarded.post("/v1/runs", json={"graph": NEURON}, headers=writing).headers["Location"]
     assert guarded.get(location, headers=reading).status_code == 200
-    for method, path in [("POST", "/v1/runs"), ("POST", "/v1/graphs"), ("DELETE", location), ("POST", "/v1/explain")]:
+    for method, path in [("POST", "/v1/runs"), ("POST", "/v1/graphs"), ("DELETE", location)]:
         response = guarded.open(path, method=method, json={"graph": NEURON}, headers=reading)
         problem(response, 403, "FORBIDDEN")
         assert 'scope="write"' in response.headers["WWW-Authenticate"]
     assert guarded.delete(location, headers=writing).status_code == 204
+
+
+def test_a_reading_key_may_have_something_explained_that_is_not_stored(guarded: FlaskClient, bearer: Bearer) -> None:
+    reading = bearer("ann", Scope.READ)
+    assert guarded.post("/v1/explain", json={"graph": NEURON}, headers=reading).status_code == 200
+    kept = guarded.post("/v1/explain", json={"graph": NEURON}, headers=reading | {"Idempotency-Key": "k"})
+    assert "Idempotency-Key" in problem(kept, 403, "FORBIDDEN")["detail"]
 
 
 def test_a_name_sees_its_own_alone(guarded: FlaskClient, bearer: Bearer) -> None:

@@ -292,3 +292,10 @@ def test_a_backward_graph_stays_within_the_limits(database_url: str, database: o
         assert refused.status_code == 422
         assert [(error["pointer"], error["code"]) for error in refused.json["errors"]] == [("", code)]
         app.extensions["chainrule"].database.close()
+
+
+def test_a_check_says_where_nothing_can_be_told(client: FlaskClient) -> None:
+    graph = {"expression": "tanh(x) + y * y", "data": {"x": "Infinity", "y": 1e-200}}
+    check = run(client, graph=graph, kind="check")["check"]
+    assert check["passed"]
+    assert {(node["numeric"], node["relative_error"]) for node in check["nodes"].values()} == {("NaN", "NaN")}

@@ -82,6 +82,12 @@ def test_every_kind_of_run_takes_fields_that_the_request_has() -> None:
     assert fields == set().union(*(kind.fields for kind in KINDS.values()))
 
 
+def test_the_kinds_that_take_seeds_are_documented(document: dict[str, Any]) -> None:
+    description = document["components"]["schemas"]["RunRequest"]["properties"]["seeds"]["description"]
+    taking = [kind.name for kind in KINDS.values() if "seeds" in kind.fields]
+    assert f"({', '.join(taking)}; other kinds refuse it)" in description
+
+
 def test_schemathesis_finds_no_lie(
     document: dict[str, Any], server: StartServer, sqlite_database_url: str, tmp_path: Path
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import signal
@@ -9,8 +10,10 @@ import socket
 import sqlite3
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -58,7 +61,7 @@ def test_known_cases_can_fail() -> None:
 
 
 def test_every_acknowledged_run_survives_kill_9(server: StartServer, ready_url: str) -> None:
-    first = server(CHAINRULE_DATABASE_URL=ready_url)
+    first = server(CHAINRULE_DATABASE_URL=ready_url, CHAINRULE_THREADS="16")
     acknowledged: list[httpx.Response] = []
 
     def post_until_it_dies() -> None:
@@ -71,10 +74,10 @@ def test_every_acknowledged_run_survives_kill_9(server: StartServer, ready_url: 
             except httpx.HTTPError:
                 return
 
-    threads = [threading.Thread(target=post_until_it_dies) for _ in range(4)]
+    threads = [threading.Thread(target=post_until_it_dies) for _ in range(16)]  # many in each transaction
     for thread in threads:
         thread.start()
-    while len(acknowledged) < 40:
+    while len(acknowledged) < 160:
         time.sleep(0.001)
     kill(first)
     for thread in threads:
@@ -96,18 +99,13 @@ def test_sigterm_finishes_the_request_in_progress(server: StartServer, sqlite_da
     chain = [{"id": "0", "op": "input", "data": 1.0}]
     chain += [{"id": str(k), "op": "tanh", "inputs": [str(k - 1)]} for k in range(1, 200_000)]
     body = json.dumps({"graph": {"nodes": chain}, "select": "leaves"}).encode()
-    answers: list[httpx.Response] = []
-    posting = threading.Thread(
-        target=lambda: answers.append(
-            httpx.post(f"{started.url}/v1/runs", content=body, headers={"Content-Type": "application/json"}, timeout=60)
-        )
-    )
-    posting.start()
-    time.sleep(0.1)
+    connection = http.client.HTTPConnection(urlsplit(started.url).netloc, timeout=60)
+    # Returns when all is sent, more than fits into any buffer: by then the server has begun to read it.
+    connection.request("POST", "/v1/runs", body, {"Content-Type": "application/json"})
     started.process.terminate()
-    posting.join()
+    with closing(connection):
+        assert connection.getresponse().status == 201
     assert started.process.wait(timeout=30) == 0
-    assert answers[0].status_code == 201
     assert refuses_connections(started.url)
 
 
@@ -155,6 +153,45 @@ def test_a_database_that_goes_away_is_503_until_it_is_back(server: StartServer, 
         blocker.execute("ROLLBACK")
         blocker.close()
         assert client.post("/v1/runs", json={"graph": NEURON}).status_code == 201
+
+
+def test_a_descent_can_be_watched_until_it_is_cancelled(server: StartServer, ready_url: str) -> None:
+    # A short lease, because progress is stored when the lease is renewed.
+    started = server(CHAINRULE_DATABASE_URL=ready_url, CHAINRULE_LEASE_SECONDS="1")
+    steps = 100_000  # minutes of work
+    request = {
+        "graph": {"expression": "e = (tanh(tanh(w * x)) - y)**2", "data": {"w": 0.1}},
+        "kind": "descent", "minimize": "e", "parameters": ["w"], "steps": steps,
+        "optimizer": {"name": "sgd", "learning_rate": 1e-6},
+        "data": {"x": [k / 20_000 for k in range(20_000)], "y": [0.5] * 20_000},
+    }  # fmt: skip
+    with httpx.Client(base_url=started.url, timeout=60) as client:
+        location = client.post("/v1/runs", json=request, headers={"Prefer": "respond-async"}).headers["Location"]
+        seen: list[int] = []
+        deadline = time.monotonic() + 60
+        while len(seen) < 4:
+            assert time.monotonic() < deadline, seen
+            run = client.get(location).json()
+            assert run["state"] in ("queued", "running"), run
+            if (progress := run["progress"]) is not None:
+                assert progress["total"] == steps
+                if progress["done"] not in seen:
+                    seen.append(progress["done"])
+            time.sleep(0.02)
+        assert seen == sorted(seen)
+        assert 0 <= seen[0] < seen[-1] < steps
+        assert client.post(f"{location}/cancel").json()["state"] == "cancelled"
+        # What it had is free again: two that run at a time, and one after the other of these.
+        short = [
+            client.post("/v1/runs", json=request | {"steps": 3}, headers={"Prefer": "respond-async"}) for _ in range(3)
+        ]
+        for queued in short:
+            while (run := client.get(queued.headers["Location"]).json())["state"] in ("queued", "running"):
+                assert time.monotonic() < deadline + 60, run
+                time.sleep(0.02)
+            assert (run["state"], run["history"]["step"]) == ("succeeded", [0, 1, 2])
+        cancelled = client.get(location).json()
+        assert (cancelled["state"], "progress" in cancelled, "history" in cancelled) == ("cancelled", False, False)
 
 
 def kill(server: Server) -> None:

@@ -43,7 +43,12 @@ class Page {
     this.check = new Check(byId("panel-check"), current, failed);
     this.descent = new Descent(byId("panel-descent"), current, (inputs, final) => (final ? this.settle(inputs) : this.bind(inputs)), failed);
     this.share = new Share(byId("panel-share"), current, this.drawing, failed);
-    this.editor = new Editor(settled(() => this.edited(), 250));
+    const edited = settled(() => this.edited(), 250);
+    this.editor = new Editor(() => {
+      // What is shown is not what is written, until that has been computed.
+      byId("view-write").setAttribute("aria-busy", "true");
+      edited();
+    });
     this.compute = latest((options) => this.#compute(options));
     this.signs = get("/v1/operations").then(
       ({ items }) => new Map(items.map(({ name, aliases }) => [name, aliases.find((alias) => !/^\w/.test(alias)) ?? name])),
@@ -167,7 +172,13 @@ class Page {
   }
 
   async #compute(options) {
-    this.source = read(this.editor.value);
+    const written = this.editor.value;
+    await this.#explain(written, options);
+    if (written === this.editor.value) byId("view-write").removeAttribute("aria-busy");
+  }
+
+  async #explain(written, options) {
+    this.source = read(written);
     if (this.source.errors.length) {
       this.editor.show(this.source.errors);
       return;

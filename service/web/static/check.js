@@ -5,6 +5,11 @@ import { h } from "./dom.js";
 import { decimals, exact, fromWire } from "./numbers.js";
 import { requestText } from "./source.js";
 
+function verdict({ passed, nodes }) {
+  if (!passed) return "The two differ for the inputs marked ✗.";
+  return Object.values(nodes).some(({ numeric }) => numeric === "NaN") ? "The two agree, where anything can be told." : "The two agree.";
+}
+
 export class Check {
   constructor(panel, current, failed) {
     this.panel = panel;
@@ -37,10 +42,10 @@ export class Check {
       const number = (value) => h("td", { class: "numeric", title: exact(fromWire(value)) }, decimals(fromWire(value)));
       const size = typeof error === "number" ? error.toExponential(1).replaceAll("-", "\u2212") : String(error ?? "–");
       return h("tr", {}, h("th", { scope: "row" }, h("bdi", {}, node)), number(analytic), number(numeric), h("td", { class: "numeric" }, size),
-        h("td", {}, kinked ? "on a kink: a convention" : passed ? "✓ agrees" : "✗ differs"));
+        h("td", {}, kinked ? "on a kink: a convention" : numeric === "NaN" ? "cannot tell" : passed ? "✓ agrees" : "✗ differs"));
     });
     this.panel.replaceChildren(
-      h("p", { role: "status" }, check.passed ? "The two agree." : "The two differ for the inputs marked ✗."),
+      h("p", { role: "status" }, verdict(check)),
       h("div", { class: "scrolls", tabindex: 0, role: "region", "aria-label": "Numerical check" }, h("table", {},
         h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "input"), ["analytic", "numerical", "relative error"].map((title) => h("th", { scope: "col", class: "numeric" }, title)), h("th", { scope: "col" }, "verdict"))),
         h("tbody", {}, rows))),
