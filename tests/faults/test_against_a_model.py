@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import os
+from collections.abc import Iterator
 from typing import Any
 
 from flask.testing import FlaskClient
@@ -23,9 +25,12 @@ from service.keys import Keys
 from service.records import Scope
 from service.store import schema
 from service.store.database import Database
+from service.work import Work
 from tests.service.clients import client_of
 from tests.service.documents import product
 
+# `make soak` tries more.
+EXAMPLES = max(12, int(os.environ.get("CHAINRULE_TEST_SOAK_SECONDS", "0")) // 10)
 NAMES = itertools.count()
 
 
@@ -53,6 +58,11 @@ def machine_for(client: FlaskClient, keys: Keys) -> type[RuleBasedStateMachine]:
             location: str = response.headers["Location"]
             return location
 
+        def expected(self, graph: str) -> float:
+            a, b = (node["data"] for node in self.call("GET", f"/v1/graphs/{graph}").get_json()["nodes"][:2])
+            product: float = a * b
+            return product
+
         @rule(target=graphs, a=st.integers(0, 3))
         def store_graph(self, a: int) -> str:
             response = self.call("POST", "/v1/graphs", product(a=float(a), b=2.0))
@@ -77,24 +87,39 @@ def machine_for(client: FlaskClient, keys: Keys) -> type[RuleBasedStateMachine]:
             assert response.status_code == 404
             return "/v1/runs/none"
 
-        @rule(target=sent, a=st.integers(0, 3), key=st.integers(0, 2))
-        def run_with_a_key(self, a: int, key: int) -> tuple[str, int]:
-            body = {"graph": product(a=float(a), b=3.0)}
-            header = f"{len(self.stored)}-{key}"
-            response = self.call("POST", "/v1/runs", body, **{"Idempotency-Key": header})
-            if response.status_code == 201 and "Idempotency-Replayed" not in response.headers:
-                self.remember(response)
-            return header, a
+        @rule(target=sent, a=st.integers(0, 3), asynchronous=st.booleans())
+        def run_with_a_key(self, a: int, asynchronous: bool) -> tuple[dict[str, str], int, bytes]:
+            headers = {"Idempotency-Key": f"key-{next(NAMES)}"}
+            if asynchronous:
+                headers["Prefer"] = "respond-async"
+            response = self.call("POST", "/v1/runs", {"graph": product(a=float(a), b=3.0)}, **headers)
+            self.remember(response)
+            return headers, a, response.data
 
         @rule(request=sent)
-        def send_it_again(self, request: tuple[str, int]) -> None:
-            header, a = request
-            before = self.call("GET", "/v1/runs").data
-            response = self.call(
-                "POST", "/v1/runs", {"graph": product(a=a + 0.5, b=3.0)}, **{"Idempotency-Key": header}
-            )
+        def replay(self, request: tuple[dict[str, str], int, bytes]) -> None:
+            """Whatever became of the run: it may have been computed, cancelled or deleted since."""
+            headers, a, answer = request
+            response = self.call("POST", "/v1/runs", {"graph": product(a=float(a), b=3.0)}, **headers)
+            assert (response.data, response.headers["Idempotency-Replayed"]) == (answer, "true")
+
+        @rule(request=sent)
+        def use_the_key_for_something_else(self, request: tuple[dict[str, str], int, bytes]) -> None:
+            headers, a, _ = request
+            response = self.call("POST", "/v1/runs", {"graph": product(a=a + 0.5, b=3.0)}, **headers)
             assert (response.status_code, response.get_json()["code"]) == (422, "IDEMPOTENCY_KEY_REUSED")
-            assert self.call("GET", "/v1/runs").data == before
+
+        @rule()
+        def work(self) -> None:
+            """Compute all that is queued, as a worker does."""
+            services = client.application.extensions["chainrule"]
+            while (claim := services.queue.claim()) is not None:
+                assert services.queue.finish(claim, services.runs.execute(claim, Work(60)))
+            for run, shown in self.stored.items():
+                if shown["state"] == "queued":
+                    self.stored[run] = self.call("GET", run).get_json()
+                    assert self.stored[run]["state"] == "succeeded"
+                    assert self.stored[run]["outputs"] == {"y": self.expected(shown["graph_id"])}
 
         @rule(run=runs)
         def cancel(self, run: str) -> None:
@@ -128,16 +153,22 @@ def machine_for(client: FlaskClient, keys: Keys) -> type[RuleBasedStateMachine]:
                 assert response.get_json() == self.stored[run]
 
         @rule(size=st.integers(1, 4), state=st.sampled_from(["", "succeeded", "queued", "cancelled"]))
-        def page(self, size: int, state: str) -> None:
-            path: str | None = f"/v1/runs?page_size={size}" + (f"&state={state}" if state else "")
-            found = []
-            while path:
-                page = self.call("GET", path).get_json()
-                found += [f"/v1/runs/{row['id']}" for row in page["items"]]
-                token = page.get("next_page_token")
-                path = None if token is None else f"{path.partition('&page_token')[0]}&page_token={token}"
+        def page_runs(self, size: int, state: str) -> None:
+            path = f"/v1/runs?page_size={size}" + (f"&state={state}" if state else "")
             expected = [run for run, shown in self.stored.items() if state in ("", shown["state"])]
-            assert found == sorted(expected, reverse=True)
+            assert [f"/v1/runs/{row['id']}" for row in self.pages(path)] == sorted(expected, reverse=True)
+
+        @rule(size=st.integers(1, 4))
+        def page_graphs(self, size: int) -> None:
+            found = [row["id"] for row in self.pages(f"/v1/graphs?page_size={size}")]
+            assert len(found) == len(set(found))
+            assert set(found) == self.known
+
+        def pages(self, path: str) -> Iterator[Any]:
+            page = self.call("GET", path).get_json()
+            yield from page["items"]
+            if "next_page_token" in page:
+                yield from self.pages(f"{path.partition('&page_token')[0]}&page_token={page['next_page_token']}")
 
         @invariant()
         def graphs_are_those_that_were_stored(self) -> None:
@@ -154,7 +185,7 @@ def test_the_service_agrees_with_a_model(database_url: str) -> None:
         run_state_machine_as_test(  # type: ignore[no-untyped-call]
             machine_for(client, Keys(database)),
             settings=settings(
-                max_examples=12, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+                max_examples=EXAMPLES, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
             ),
         )
     database.close()

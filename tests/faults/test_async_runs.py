@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import time
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
 from tests.conftest import Server, StartServer
+from tests.faults.servers import kill
 
 # Long enough to be caught in the middle of: some tenths of a second, a checkpoint every few milliseconds.
 NODES = 2_000
@@ -29,15 +27,9 @@ SLOW: dict[str, Any] = {
 
 
 @pytest.fixture
-def settings(request: pytest.FixtureRequest, database_url: str) -> dict[str, str]:
+def settings(ready_url: str) -> dict[str, str]:
     """Settings of servers that share one database, ready for use, and notice soon when another has died."""
-    from service.store import schema
-    from service.store.database import Database
-
-    database = Database(database_url)
-    schema.upgrade(database)
-    database.close()
-    return {"CHAINRULE_DATABASE_URL": database_url, "CHAINRULE_LEASE_SECONDS": "2", "CHAINRULE_RUN_SLOTS": "1"}
+    return {"CHAINRULE_DATABASE_URL": ready_url, "CHAINRULE_LEASE_SECONDS": "2", "CHAINRULE_RUN_SLOTS": "1"}
 
 
 def post(server: Server, count: int) -> list[str]:
@@ -65,13 +57,6 @@ def wait_until_all_succeeded(server: Server, locations: list[str]) -> None:
         assert "failed" not in now
         assert time.monotonic() < deadline, now
         time.sleep(0.05)
-
-
-def kill(server: Server) -> None:
-    """End the server and its workers with SIGKILL, all at once."""
-    children = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()
-    for pid in [*map(int, children), server.pid]:
-        os.kill(pid, signal.SIGKILL)
 
 
 def test_what_a_killed_server_was_computing_is_taken_up_by_another(

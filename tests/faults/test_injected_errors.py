@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -15,20 +16,19 @@ from sqlalchemy.exc import OperationalError
 from werkzeug.test import TestResponse
 
 from service.config import Config
-from service.store import schema
 from service.store.database import Database
+from tests.faults.servers import prepare
 from tests.service.clients import client_of
 from tests.service.documents import NEURON, product
 
 Inject = Callable[[Database, int], Any]
 
+ASYNC = {"Prefer": "respond-async"}
+
 
 @pytest.fixture
-def client(database_url: str) -> Iterator[FlaskClient]:
-    database = Database(database_url)
-    schema.upgrade(database)
-    database.close()
-    with client_of(Config(database_url=database_url)) as made:
+def client(ready_url: str) -> Iterator[FlaskClient]:
+    with client_of(Config(database_url=ready_url)) as made:
         yield made
 
 
@@ -133,6 +133,8 @@ def requests(client: FlaskClient) -> dict[str, Callable[[int], TestResponse]]:
     graph = client.post("/v1/graphs", json=NEURON).get_json()["id"]
     run = client.post("/v1/runs", json={"graph": NEURON}).headers["Location"]
     leftover = [client.post("/v1/runs", json={"graph": NEURON}).headers["Location"] for _ in range(12)]
+    queued = [client.post("/v1/runs", json={"graph_id": graph}, headers=ASYNC).headers["Location"] for _ in range(12)]
+    unused = [client.post("/v1/graphs", json=product(a=float(k), b=7.0)).headers["Location"] for k in range(12)]
 
     def keyed(k: int) -> dict[str, str]:
         return {"Idempotency-Key": f"key-{k}"}
@@ -141,11 +143,15 @@ def requests(client: FlaskClient) -> dict[str, Callable[[int], TestResponse]]:
         "store a graph": lambda k: client.post("/v1/graphs", json=product(a=float(k), b=2.0)),
         "run a new graph": lambda k: client.post("/v1/runs", json={"graph": product(a=1.5, b=float(k))}),
         "run a stored graph": lambda k: client.post("/v1/runs", json={"graph_id": graph}),
-        "queue a run": lambda k: client.post("/v1/runs", json={"graph_id": graph}, headers={"Prefer": "respond-async"}),
+        "queue a run": lambda k: client.post("/v1/runs", json={"graph_id": graph}, headers=ASYNC),
         "run with a key": lambda k: client.post("/v1/runs", json={"graph_id": graph}, headers=keyed(k)),
         "show a run": lambda k: client.get(run),
+        "show a run's steps": lambda k: client.get(f"{run}/steps"),
         "list runs": lambda k: client.get("/v1/runs?page_size=2"),
+        "store a backward graph": lambda k: client.post(f"/v1/graphs/{graph}/gradient", json={"seeds": {"o": k}}),
+        "cancel a run": lambda k: client.post(f"{queued[k % len(queued)]}/cancel"),
         "delete a run": lambda k: client.delete(leftover[k % len(leftover)]),
+        "delete a graph": lambda k: client.delete(unused[k % len(unused)]),
     }
 
 
@@ -163,7 +169,7 @@ def test_an_error_at_any_statement_is_told_truly_and_leaves_nothing_by_halves(cl
             check_whole(client, after - before)
             where = (name, fault, nth, response.text)
             if not countdown.struck:
-                assert response.status_code < 300 or name == "delete a run", where
+                assert response.status_code < 300 or name.startswith("delete"), where
                 assert nth > 1 or "commit" in fault, where  # the fault can strike
                 break
             if response.status_code < 300:  # what had to be done was done all the same
@@ -196,12 +202,42 @@ def _end_leases(connection: Connection) -> None:
     connection.exec_driver_sql("UPDATE idempotency_keys SET claimed_until = created_at")
 
 
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_worker_gets_over_an_error_at_any_statement(ready_url: str, fault: str) -> None:
+    config = Config(database_url=ready_url, lease_seconds=0.2)
+    with client_of(config) as client, client_of(config) as working:
+        worker = working.application.extensions["chainrule"].worker
+        expected = client.post("/v1/runs", json={"graph": NEURON}).get_json()["gradients"]
+        nth, struck = 0, True
+        worker.start()
+        try:
+            while struck:
+                nth += 1
+                with FAULTS[fault](database_of(working), nth) as countdown:
+                    location = client.post("/v1/runs", json={"graph": NEURON}, headers=ASYNC).headers["Location"]
+                    run = _finished(client, location)
+                    # What is committed can be read before the worker has heard of it, and of the error there.
+                    while worker._held():
+                        time.sleep(0.005)
+                assert (run["state"], run["gradients"]) == ("succeeded", expected), (fault, nth)
+                struck = countdown.struck
+        finally:
+            worker.stop()
+    assert nth > 2  # to take one up and to finish it are two transactions
+
+
+def _finished(client: FlaskClient, location: str) -> Any:
+    deadline = time.monotonic() + 60
+    while (run := client.get(location).get_json())["state"] in ("queued", "running"):
+        assert time.monotonic() < deadline, run
+        time.sleep(0.01)
+    return run
+
+
 def test_a_connection_cut_at_any_statement_is_503_and_the_next_request_is_served(
     postgres_database_url: str,
 ) -> None:
-    database = Database(postgres_database_url)
-    schema.upgrade(database)
-    database.close()
+    prepare(postgres_database_url)
     with client_of(Config(database_url=postgres_database_url)) as client:
         for nth in range(1, 5):
             with _cut(database_of(client), postgres_database_url, nth) as countdown:

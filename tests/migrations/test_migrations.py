@@ -102,7 +102,13 @@ def test_a_migration_that_fails_leaves_nothing_behind(database: Database, monkey
     assert schema.current(database) is None
 
 
-def test_eight_processes_upgrade_at_once(database: Database, database_url: str) -> None:
+@pytest.mark.parametrize("revision", ["base", "0001"])
+def test_eight_processes_upgrade_at_once(database: Database, database_url: str, revision: str) -> None:
+    schema.upgrade(database)
+    run = _store_a_run(database_url)
+    with client_of(Config(database_url=database_url)) as client:
+        before = client.get(run).data
+    schema.downgrade(database, revision)
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "CHAINRULE_DATABASE_URL": database_url}
     command = [sys.executable, "-m", "service", "db", "upgrade"]
     processes = [
@@ -111,6 +117,9 @@ def test_eight_processes_upgrade_at_once(database: Database, database_url: str) 
     outputs = [process.communicate(timeout=180)[0].decode() for process in processes]
     assert [process.returncode for process in processes] == [0] * 8, outputs
     assert schema.state(database) is SchemaState.CURRENT
+    with client_of(Config(database_url=database_url)) as client:
+        shown = client.get(run)
+    assert (shown.status_code == 200 and shown.data == before) or revision == "base"
 
 
 def _store_a_run(database_url: str) -> str:
