@@ -1,32 +1,17 @@
-"""`python -m benchmarks`: measure, print, and write docs/performance.md with its picture."""
+"""`python -m benchmarks`: measure, print, and write its part of docs/performance.md with its picture."""
 
 from __future__ import annotations
 
 import argparse
-import datetime
-import os
-import platform
 import sys
 import tempfile
 from pathlib import Path
 
 from benchmarks import batches, requests, single, start, training
 from benchmarks.picture import dot_plot
-from benchmarks.report import markdown
+from benchmarks.report import DOCS, machine, markdown, write_part
 
-DOCS = Path(__file__).parents[1] / "docs"
 PICTURE = "performance.svg"
-
-
-def machine() -> str:
-    """The machine, in the words that matter to a reader of times."""
-    processor = platform.processor() or platform.machine()
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        names = [line.partition(":")[2].strip() for line in info.read_text().splitlines() if "model name" in line]
-        processor = names[0] if names else processor
-    today = datetime.datetime.now(datetime.UTC).date()
-    return f"{os.cpu_count()} cores of {processor} with Python {platform.python_version()} on {today}"
 
 
 def say(line: str) -> None:
@@ -46,7 +31,7 @@ def main() -> None:
     page = markdown(sections, machine(), PICTURE)
     print(page)
     if not quick:
-        DOCS.joinpath("performance.md").write_text(page)
+        write_part("bench", page)
         title = "Values and gradients of one graph: nanoseconds per node"
         DOCS.joinpath(PICTURE).write_text(dot_plot(title, "ns", run))
 

@@ -6,11 +6,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks import graphs
+from benchmarks import distributed, graphs
 from benchmarks.peers import Answer, chainrule, chainrule_tape, closures
 from benchmarks.picture import dot_plot
-from benchmarks.report import Goal, Section, markdown, number
+from benchmarks.report import Goal, Section, exchange, markdown, number
 from benchmarks.single import agree
+from engine.derivatives import batch, gradient
+from engine.graph import Graph
 
 DOCUMENTS = {
     "neuron": graphs.neuron(),
@@ -31,6 +33,18 @@ def test_the_engine_agrees_with_closures(name: str) -> None:
     reference = answer(closures, DOCUMENTS[name])
     for ours in (chainrule, chainrule_tape):
         agree(answer(ours, DOCUMENTS[name]), reference, ours.NAME)
+
+
+def test_the_loss_that_is_spread_is_the_one_that_is_trained() -> None:
+    points, labels = graphs.moons(5)
+    rows = {"0": points[:, 0].copy(), "1": points[:, 1].copy(), "2": labels.astype(float)}
+    spread, whole = (
+        Graph.from_document(document) for document in (distributed.loss_of_a_point(), graphs.hinge_loss(5))
+    )
+    by_row = batch(spread, rows, value_of=spread.outputs, gradient_of=spread.tape.inputs[3:])
+    trained = gradient(whole)
+    assert by_row.values.mean() == pytest.approx(trained.values[whole.outputs[0]])
+    assert by_row.gradients.mean(axis=1) == pytest.approx(trained.gradients[whole.tape.inputs])
 
 
 def test_every_node_of_a_random_graph_reaches_its_output() -> None:
@@ -68,6 +82,17 @@ def test_only_missed_goals_are_explained() -> None:
     page = markdown([Section("Title", "Text.", ["", "ns"], [["a", "1"]], goals)], "a machine", "picture.svg")
     assert "- **missed**: a reason" in page
     assert "never shown" not in page
+
+
+def test_each_target_writes_its_own_part_of_the_page() -> None:
+    page = exchange("# Performance\n", "load", "## Under load\n\nold\n")
+    page = exchange(page, "spread", "## Spread\n")
+    page = exchange(page, "load", "## Under load\n\nnew\n")
+    page = exchange(page, "bench", "# Performance, again\n")
+    assert page == (
+        "# Performance, again\n\n<!-- make load -->\n\n## Under load\n\nnew\n\n<!-- make spread -->\n\n## Spread\n"
+    )
+    assert exchange(page, "spread", "## Spread\n") == page
 
 
 def test_the_picture_has_a_dot_for_every_number() -> None:
