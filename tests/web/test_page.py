@@ -35,7 +35,9 @@ MINUS = "\N{MINUS SIGN}"
 
 def write(page: Page, text: str) -> None:
     """Type a text in place of what is there, and wait until it is shown or refused."""
+    ready(page)
     page.get_by_label("Expression or JSON").fill(text)
+    expect(page.locator("#view-write:not([aria-busy])")).to_be_attached()
 
 
 def ready(page: Page) -> None:
@@ -442,6 +444,20 @@ def test_the_numerical_check_stands_beside_the_gradient(visit: Visit, screenshot
     expect(row.locator("td").nth(0)).to_have_text(f"{MINUS}1.5000")
     expect(row.locator("td").nth(1)).to_have_text(f"{MINUS}1.5000")
     screenshot(page, "check")
+
+
+def test_the_numerical_check_says_where_nothing_can_be_told(visit: Visit) -> None:
+    page = visit()
+    write(page, '{"expression": "x * x + y", "data": {"x": 1e-200, "y": 1}}')
+    expect(data(page, "y")).to_have_text("1.0000")
+    page.get_by_role("tab", name="Numerical check").click()
+    page.get_by_role("button", name="Check the gradients").click()
+    expect(page.locator("#panel-check").get_by_role("status")).to_have_text(
+        "The two agree, where anything can be told."
+    )
+    rows = page.locator("#panel-check tbody tr")
+    expect(rows.filter(has_text=re.compile("^x")).locator("td").last).to_have_text("cannot tell")
+    expect(rows.filter(has_text=re.compile("^y")).locator("td").last).to_have_text("✓ agrees")
 
 
 def test_a_network_learns_two_moons_before_ones_eyes(visit: Visit, screenshot: Screenshot) -> None:
