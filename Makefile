@@ -11,7 +11,7 @@ PIP_INSTALL := python -m pip install --quiet --no-input --disable-pip-version-ch
 TORCH ?= torch==2.13.0
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test programs check soak audit bench try-image lock
+.PHONY: help install run test programs check soak audit bench load spread try-image lock
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,8 +24,9 @@ run: $(VENV)/installed ## Start the service on http://127.0.0.1:8000
 test: $(VENV)/installed-test programs ## Run all tests, on SQLite and PostgreSQL; PYTEST="-k name" narrows them down
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal $(PYTEST)
 
+# Chromium drives the page, Graphviz draws.
 programs:
-	tests/install-programs
+	tests/install-programs chromium:chromium dot:graphviz
 
 check: $(VENV)/installed-test ## Check style and types
 	$(BIN)/ruff check .
@@ -33,15 +34,27 @@ check: $(VENV)/installed-test ## Check style and types
 	$(BIN)/mypy
 	$(BIN)/bandit --quiet --severity-level medium --recursive engine service migrations
 
-soak: $(VENV)/installed-test ## Kill servers under load for an hour, or for SECONDS
-	CHAINRULE_TEST_SOAK_SECONDS=$(SECONDS) $(BIN)/python -m pytest tests/faults $(PYTEST)
+soak: $(VENV)/installed-test ## Kill servers under load for an hour, or for SECONDS; try random graphs nobody tried
+	CHAINRULE_TEST_SOAK_SECONDS=$(SECONDS) $(BIN)/python -m pytest tests/faults tests/engine $(PYTEST)
 
-audit: ## Compare the locked versions with the public advisories (needs uv, and their service on the network)
-	$(UV) tool run pip-audit --disable-pip --require-hashes --requirement requirements.txt
+# Strict, or what could not be looked up would pass for clean.
+audit: ## Compare the locked versions with the public advisories (needs uv, and https://pypi.org)
+	@$(UV) tool run pip-audit --strict --disable-pip --require-hashes --requirement requirements-test.txt || { echo \
+	"make audit: a table above names what has advisories: renew it with make lock. Without one, the advisories could not \
+	be read: pip-audit comes from the package index, and they come from https://pypi.org; run this where both can be reached."; \
+	exit 1; } >&2
 
 bench: $(BENCH)/installed ## Measure against the peers and write docs/performance.md; BENCH_ARGS=--quick is a glance
 	$(BENCH)/bin/python -m benchmarks $(BENCH_ARGS)
 	$(BENCH)/bin/python -W ignore -m benchmarks.agreement
+
+load: $(VENV)/installed-test ## Measure servers under load, memory for an hour or for SECONDS, for docs/performance.md
+	tests/install-programs wrk:wrk
+	$(BIN)/python -m benchmarks.load --soak $(SECONDS) $(LOAD_ARGS)
+	$(MAKE) spread
+
+spread: $(VENV)/installed-test ## Measure large runs on one Dask worker and on two, for docs/performance.md
+	$(BIN)/python -m benchmarks.distributed $(SPREAD_ARGS)
 
 try-image: ## Build the image without Docker and try it (needs root, debootstrap and buildah)
 	$(PYTHON) tests/try_image.py
@@ -50,7 +63,7 @@ try-image: ## Build the image without Docker and try it (needs root, debootstrap
 LOCK := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--custom-compile-command 'make lock' pyproject.toml
 lock: ## Lock newer versions of all requirements (needs uv)
-	$(LOCK) --upgrade --group build --output-file requirements.txt
+	$(LOCK) --upgrade --extra distributed --group build --output-file requirements.txt
 	$(LOCK) --upgrade --extra tracing --extra distributed --group build --group test --constraint requirements.txt --output-file requirements-test.txt
 	$(LOCK) --upgrade --group bench --constraint requirements.txt --output-file requirements-bench.txt
 

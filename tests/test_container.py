@@ -5,6 +5,8 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +97,43 @@ def test_the_schema_is_migrated_once_before_the_service_starts() -> None:
     assert SERVICES["migrate"]["depends_on"] == {"database": {"condition": "service_healthy"}}
     assert SERVICES["service"]["depends_on"]["migrate"] == {"condition": "service_completed_successfully"}
     assert "healthcheck" in SERVICES["database"]
+
+
+def test_the_cluster_has_a_network_of_its_own_and_no_secrets() -> None:
+    in_it = {name for name, service in SERVICES.items() if "cluster" in service.get("networks", ["default"])}
+    assert in_it == {"service", "scheduler", "worker"}
+    assert COMPOSE["networks"]["cluster"] == {"internal": True}
+    for name in ("scheduler", "worker"):
+        service = SERVICES[name]
+        assert (service["profiles"], service["networks"]) == (["distributed"], ["cluster"])
+        assert not service["environment"] and "ports" not in service
+        assert service["image"] == SERVICES["service"]["image"]
+
+
+@pytest.mark.parametrize("name", ["scheduler", "worker"])
+def test_the_clusters_commands_are_understood(name: str) -> None:
+    service = SERVICES[name]
+    assert service["entrypoint"] == ["dask"]
+    program, *arguments = service["command"]
+    understood = import_module(f"distributed.cli.dask_{program}").main.make_context(program, arguments).params
+    assert understood["preload_argv"] == ()  # where options end up that there are not
+    assert understood["dashboard"] is False
+    for module in understood["preload"]:
+        assert find_spec(module), module
+
+
+def test_the_image_has_what_the_cluster_takes() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    names = [re.match(r"[\w.-]+", requirement) for requirement in project["optional-dependencies"]["distributed"]]
+    locked = (ROOT / "requirements.txt").read_text()
+    assert names and all(name and f"\n{name[0]}==" in locked for name in names)
+
+
+def test_the_service_is_told_of_the_scheduler_by_the_name_that_it_has() -> None:
+    text = (ROOT / "docker-compose.yml").read_text()
+    assert "CHAINRULE_DASK_SCHEDULER=tcp://scheduler:8786 docker compose" in text
+    assert "CHAINRULE_DASK_SCHEDULER" in SERVICES["service"]["environment"]
+    assert "tcp://scheduler:8786" in SERVICES["worker"]["command"]
 
 
 def test_the_database_outlives_its_container() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,15 +23,23 @@ MANIFESTS: list[dict[str, Any]] = [
 ]
 PODS = [document["spec"]["template"] for document in MANIFESTS if document["kind"] in ("Deployment", "Job")]
 DASHBOARD = json.loads((ROOT / "deploy/monitoring/chainrule.json").read_text())
+CLUSTER = {"chainrule-scheduler", "chainrule-worker"}
 VERSION = "1.34"
 
 
-def of_kind(kind: str) -> dict[str, Any]:
-    (found,) = (document for document in MANIFESTS if document["kind"] == kind)
+def of_kind(kind: str, name: str = "chainrule") -> dict[str, Any]:
+    (found,) = (document for document in MANIFESTS if (document["kind"], document["metadata"]["name"]) == (kind, name))
     return found
 
 
-@pytest.mark.parametrize("document", MANIFESTS, ids=lambda document: document["kind"])
+def name_of(pod: dict[str, Any]) -> str:
+    name: str = pod["metadata"]["labels"]["app.kubernetes.io/name"]
+    return name
+
+
+@pytest.mark.parametrize(
+    "document", MANIFESTS, ids=lambda document: f"{document['kind']} {document['metadata']['name']}"
+)
 def test_a_manifest_is_what_kubernetes_takes(document: dict[str, Any]) -> None:
     kubernetes_validate.validate(document, VERSION, strict=True)
 
@@ -41,7 +50,7 @@ def test_a_wrong_manifest_is_noticed() -> None:
         kubernetes_validate.validate(wrong, VERSION, strict=True)
 
 
-@pytest.mark.parametrize("pod", PODS, ids=lambda pod: pod["metadata"]["labels"]["app.kubernetes.io/name"])
+@pytest.mark.parametrize("pod", PODS, ids=name_of)
 def test_pods_are_confined_and_limited(pod: dict[str, Any]) -> None:
     assert pod["spec"]["securityContext"]["runAsNonRoot"] is True
     assert pod["spec"]["automountServiceAccountToken"] is False
@@ -52,15 +61,42 @@ def test_pods_are_confined_and_limited(pod: dict[str, Any]) -> None:
             "capabilities": {"drop": ["ALL"]},
         }
         assert container["resources"]["limits"].keys() == {"cpu", "memory"}
-        variables = {entry["name"]: entry for entry in container["env"]}
+        variables = {entry["name"]: entry for entry in container.get("env", [])}
         assert variables.keys() <= {setting.variable for setting in settings()}
-        assert "value" not in variables["CHAINRULE_DATABASE_URL"]  # it comes from a secret
+        # It comes from a secret, and workers have none.
+        assert ("CHAINRULE_DATABASE_URL" in variables) == (name_of(pod) not in CLUSTER)
+        assert "value" not in variables.get("CHAINRULE_DATABASE_URL", {})
+
+
+def policy(name: str) -> set[str]:
+    """The pods that a network policy is about."""
+    (expression,) = of_kind("NetworkPolicy", name)["spec"]["podSelector"]["matchExpressions"]
+    return set(expression["values"])
+
+
+def test_the_cluster_is_reached_by_the_service_and_itself_alone_and_reaches_nothing_else() -> None:
+    assert policy("chainrule-dask") == CLUSTER
+    spec = of_kind("NetworkPolicy", "chainrule-dask")["spec"]
+    assert spec["policyTypes"] == ["Ingress", "Egress"]
+    for rule, others in ((spec["ingress"][0]["from"], {"chainrule"}), (spec["egress"][1]["to"], set())):
+        ((reached,),) = (peer["podSelector"]["matchExpressions"] for peer in rule)
+        assert set(reached["values"]) == CLUSTER | others
+
+
+@pytest.mark.parametrize("name", sorted(CLUSTER))
+def test_the_clusters_commands_are_understood(name: str) -> None:
+    (container,) = of_kind("Deployment", name)["spec"]["template"]["spec"]["containers"]
+    assert container["command"] == ["dask"]
+    program, *arguments = container["args"]
+    understood = import_module(f"distributed.cli.dask_{program}").main.make_context(program, arguments).params
+    assert understood["preload_argv"] == ()  # where options end up that there are not
+    (port,) = container["ports"]
+    assert understood.get("worker_port") in (None, str(port["containerPort"]))
+    assert understood.get("scheduler") in (None, "tcp://chainrule-scheduler:8786")
 
 
 def test_the_policies_and_the_budget_speak_of_the_pods_that_there_are() -> None:
-    labels = {pod["metadata"]["labels"]["app.kubernetes.io/name"] for pod in PODS}
-    (expression,) = of_kind("NetworkPolicy")["spec"]["podSelector"]["matchExpressions"]
-    assert set(expression["values"]) == labels
+    assert policy("chainrule") == {name_of(pod) for pod in PODS} - CLUSTER
     deployed = of_kind("Deployment")["spec"]["template"]["metadata"]["labels"]
     assert of_kind("PodDisruptionBudget")["spec"]["selector"]["matchLabels"] == deployed
     assert of_kind("Service")["spec"]["selector"] == deployed
