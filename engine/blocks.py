@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine import kernels
+from engine.rows import LINK
 from engine.tape import Tape
 
 Array = NDArray[np.float64]
+Result = TypeVar("Result")
 
-LANES = 256
+LANES = 128
 """Rows of a batch that are worked through together."""
-_BLOCK_BYTES = 1 << 22
+_BLOCK_BYTES = 1 << 23
 """About what a block's values and adjoints may take, so that they stay near."""
+_SHARE = 1 << 19
+"""Cells that are worth a thread: about half a millisecond."""
 
 
 def lanes_of(tape: Tape) -> int:
@@ -24,11 +31,24 @@ def lanes_of(tape: Tape) -> int:
     return int(min(LANES, max(8, 1 << max(fits, 1).bit_length() - 1)))
 
 
+def threads_for(tape: Tape, rows: int, threads: int | None) -> int:
+    """How many threads share the rows of a batch: one for each core unless told otherwise."""
+    return max(1, min(threads or os.cpu_count() or 1, rows * tape.rows // _SHARE))
+
+
+def in_threads(work: Callable[[], Result], threads: int) -> list[Result]:
+    """What a task answers in each of so many threads, of which the caller's is the first."""
+    if threads == 1:
+        return [work()]
+    with ThreadPoolExecutor(threads - 1, "chainrule-batch") as pool:
+        others = [pool.submit(work) for _ in range(threads - 1)]
+        return [work(), *(other.result() for other in others)]
+
+
 def stretches(tape: Tape, rows: int, lanes: int, threads: int | None) -> list[tuple[int, int]]:
     """The rows in stretches of whole blocks, one for each thread: as many as there are cores unless told otherwise."""
     threads = threads or os.cpu_count() or 1
-    # A thread is worth starting for about a millisecond of work.
-    share = max(-(-rows // threads), -(-(1 << 19) // max(tape.rows, 1)))
+    share = max(-(-rows // threads), -(-_SHARE // max(tape.rows, 1)))
     share = -(-share // lanes) * lanes
     return [(start, min(start + share, rows)) for start in range(0, rows, share)]
 
@@ -42,23 +62,23 @@ class Block:
 
     def __init__(self, tape: Tape, base: Array, lanes: int, seed_slots: NDArray[np.uint32] | None = None) -> None:
         self.tape = tape
+        self.lanes = lanes
         self.seed_slots = np.empty(0, np.uint32) if seed_slots is None else seed_slots
-        # In one piece, for which the system may take huge pages.
-        self.v, self.g = np.zeros((2, tape.size, lanes))
-        self.l = np.zeros((tape.rows, 2, lanes))
+        # Not zeroed: what is not written is not read either, and its pages cost nothing.
+        self.v, self.g = np.empty((2, tape.size, lanes))
+        self.l = np.empty((tape.rows, 2, lanes))
         self._leaves = np.flatnonzero(tape.ops < 2).astype(np.uint32)
         self._computed = np.flatnonzero(tape.ops >= 2).astype(np.uint32)
-        literals = np.arange(tape.rows, tape.size)
-        for leaves in (self._leaves, literals):
-            self.v[leaves] = base[leaves, None]
+        self._constants = tape.slots[tape.constants]
+        given = np.concatenate([np.flatnonzero((tape.ops < 2) | (tape.ops == LINK)), np.arange(tape.rows, tape.size)])
+        self.v[given] = base[given, None]
         used = np.zeros(tape.size, bool)
         used[self.seed_slots] = True
         self._keep = np.empty((len(self._computed), 2), np.int64)
         kernels.first_uses(tape.a, tape.b, self._computed, used, self._keep)
         used[self.seed_slots] = False
-        self._unstarted = np.flatnonzero(~used)
+        self._unstarted = np.flatnonzero(~used).astype(np.uint32)
         self.kinked = np.zeros(len(tape.kinked), bool)
-        self._suspect = False
         self._scratch = np.empty((2, tape.widest))
 
     def forward(self, lanes: int) -> None:
@@ -66,35 +86,62 @@ class Block:
         tape = self.tape
         xs, ds = self._scratch
         rows = self._computed
-        self._suspect = kernels.forward_block(tape.ops, tape.a, tape.b, rows, self.v, self.l, lanes, xs, ds)
-
-    def mark_kinks(self, lanes: int) -> None:
-        """Sets in `kinked` which of the tape's rows with kinks sit on one in any of the first lanes."""
-        tape = self.tape
-        if len(self.kinked):
-            kernels.kinks_block(tape.ops, tape.a, tape.b, self.v, lanes, tape.kinked, self.kinked)
+        kernels.forward_block(tape.ops, tape.a, tape.b, rows, self.v, self.l, lanes, xs, ds)
 
     def backward(self, seeds: Array, lanes: int) -> None:
         """The adjoints of the first lanes, from the gradient put into each seed slot; constants have none."""
         tape = self.tape
-        self.g[self._unstarted] = 0.0
-        for slot, seed in zip(self.seed_slots, seeds, strict=True):
-            self.g[slot] += seed
+        kernels.start_adjoints(self.g, self._unstarted, self.seed_slots, seeds, lanes)
         suspect = kernels.backward_block(
             tape.ops, tape.a, tape.b, self._computed, self._keep, self.v, self.l, self.g, lanes
         )
-        self.g[tape.slots[tape.constants]] = 0.0
+        self.g[self._constants] = 0.0
         if suspect or kernels.any_nonfinite(self.g, self._leaves, lanes):
-            self._suspect = True
-            for lane in np.flatnonzero(np.isnan(self.g[: tape.rows, :lanes]).any(axis=0)):
-                # There an exact zero may have met infinity, which takes more care.
-                _, self.g[:, lane] = tape.sweep(self.v[:, lane].copy(), self.seed_slots, seeds, lambda: None)
-                self.g[tape.slots[tape.constants], lane] = 0.0
+            self._mend(seeds, lanes)
 
-    def nonfinite(self, lanes: int) -> int | None:
-        """The first lane with a non-finite value or gradient, if any, after backward."""
+    def _mend(self, seeds: Array, lanes: int) -> None:
+        """Does the adjoints again, with all care, of lanes in which an exact zero may have met infinity."""
+        tape = self.tape
+        for lane in np.flatnonzero(np.isnan(self.g[: tape.rows, :lanes]).any(axis=0)):
+            _, self.g[:, lane] = tape.sweep(self.v[:, lane].copy(), self.seed_slots, seeds, lambda: None)
+            self.g[self._constants, lane] = 0.0
+
+    def _first_nonfinite(self, lanes: int) -> int | None:
+        """The first lane with a non-finite value or gradient, if any."""
         rows = self.tape.rows
-        if not self._suspect and not kernels.any_nonfinite(self.v, self._leaves, lanes):
-            return None
         good = np.isfinite(self.v[:rows, :lanes]).all(axis=0) & np.isfinite(self.g[:rows, :lanes]).all(axis=0)
         return None if good.all() else int(good.argmin())
+
+    def differentiate(
+        self,
+        columns: tuple[NDArray[np.int64], NDArray[np.uint32]],
+        seeds: Array,
+        values: tuple[NDArray[np.uint32], Array],
+        gradients: tuple[NDArray[np.uint32], Array],
+        first: int,
+        stop: int,
+    ) -> int | None:
+        """Forward and backward over rows first to stop of a batch; answers the first in which something is not finite.
+
+        columns: the addresses of float64 arrays (rows,) and the slots of the leaves that they fill; values, gradients:
+        slots, and the arrays (slots, rows) that take theirs. Marks in `kinked` which of the tape's rows with kinks sit
+        on one in any row of the batch.
+        """
+        tape = self.tape
+        xs, ds = self._scratch
+        bad_row = None
+        while True:
+            first = kernels.gradient_blocks(
+                tape.ops, tape.a, tape.b, self._computed, self._keep, self.v, self.l, self.g, xs, ds,
+                tape.kinked, self.kinked, self._unstarted, self._constants, self._leaves, self.seed_slots, seeds,
+                *columns, *values, *gradients, first, stop,
+            )  # fmt: skip
+            if first == stop:
+                return bad_row
+            lanes = min(self.lanes, stop - first)
+            self._mend(seeds, lanes)
+            kernels.take_lanes(self.v, values[0], lanes, values[1], first)
+            kernels.take_lanes(self.g, gradients[0], lanes, gradients[1], first)
+            if bad_row is None and (lane := self._first_nonfinite(lanes)) is not None:
+                bad_row = first + lane
+            first += lanes

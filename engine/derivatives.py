@@ -7,14 +7,13 @@ here; the service checks requests before it calls.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine import kernels
-from engine.blocks import Array, Block, lanes_of, stretches
+from engine.blocks import Array, Block, in_threads, lanes_of, threads_for
 from engine.graph import Graph
 from engine.tape import Tape
 
@@ -23,8 +22,8 @@ Checkpoint = Callable[[], None]
 
 _DIRECTIONS = 16
 """Directions, or seeds, carried through a tape in one sweep."""
-_GATHERED = 1 << 18
-"""Cells of a batch's inputs that are gathered at a time, unless a block takes more."""
+_CELLS = 1 << 19
+"""Cells of a batch that are worked through between two checkpoints: half a millisecond."""
 
 
 def no_checkpoint() -> None:
@@ -50,13 +49,16 @@ class Gradient:
     nonfinite: tuple[int | None, int | None]
 
 
-def bind(graph: Graph, inputs: Mapping[str, float]) -> Array:
-    """The slots (S,) with the leaves' values in place; ValueError names inputs that have none, KeyError unknown ids."""
+def bind(graph: Graph, inputs: Mapping[str, float], others: Sequence[int] = ()) -> Array:
+    """The slots (S,) with the leaves' values in place; ValueError names inputs that have none, KeyError unknown ids.
+
+    The inputs at the positions `others` get theirs later.
+    """
     tape = graph.tape
     v: Array = tape.base.copy()
     bound = [graph.position(node) for node in inputs]
     missing = tape.inputs[~graph.has_data[tape.inputs]]
-    if len(missing) and (unbound := set(missing.tolist()).difference(bound)):
+    if len(missing) and (unbound := set(missing.tolist()).difference(bound, others)):
         raise ValueError(f"no data for {', '.join(graph.ids[position] for position in sorted(unbound))}")
     if bound:
         v[tape.slots[bound]] = np.fromiter(inputs.values(), np.float64, len(bound))
@@ -182,54 +184,51 @@ def batch(
     does not depend on how. ValueError where no input is an array or lengths differ.
     """
     tape = graph.tape
-    columns = {node: column for node, column in inputs.items() if isinstance(column, np.ndarray)}
+    columns = {
+        node: np.ascontiguousarray(column, np.float64)
+        for node, column in inputs.items()
+        if isinstance(column, np.ndarray)
+    }
     lengths = {len(column) for column in columns.values()}
     if len(lengths) != 1:
         raise ValueError("a batch takes arrays of one common length")
     (rows,) = lengths
-    base = bind(graph, {node: 0.0 if node in columns else float(inputs[node]) for node in inputs})
+    batched = [graph.position(node) for node in columns]
+    base = bind(graph, {node: float(value) for node, value in inputs.items() if node not in columns}, batched)
     positions, weights = seeded(graph, outputs, seeds)
     value_slots, gradient_slots = (
         tape.slots[np.asarray(value_of, np.int64)],
         tape.slots[np.asarray(gradient_of, np.int64)],
     )
-    column_slots = tape.slots[[graph.position(node) for node in columns]]
+    column_slots = tape.slots[batched]
     lanes = lanes_of(tape)
     seed_slots = tape.slots[positions]
     values, gradients = np.empty((len(value_slots), rows)), np.empty((len(gradient_slots), rows))
 
-    def stretch(start: int, stop: int) -> tuple[NDArray[np.bool_], int | None]:
+    addresses = np.array([column.__array_interface__["data"][0] for column in columns.values()], np.int64)
+    # Whoever is free takes the next rows, so that threads on unequal cores end together.
+    width = max(_CELLS // tape.rows // lanes, 1) * lanes
+    firsts = iter(range(0, rows, width))
+
+    def work() -> tuple[NDArray[np.bool_], int | None]:
         block = Block(tape, base, lanes, seed_slots)
-        # Many rows at a time: Python takes as long over a column of ten as over one of a thousand.
-        width = min(max(_GATHERED // len(columns) // lanes, 1), -(-(stop - start) // lanes)) * lanes
-        gathered = np.empty((len(columns), width))
         bad_row = None
-        for first in range(start, stop, lanes):
+        for first in firsts:
             checkpoint()
-            last = min(first + lanes, stop)
-            place = (first - start) % width
-            if place == 0:
-                filled = min(first + width, stop)
-                for k, column in enumerate(columns.values()):
-                    gathered[k, : filled - first] = column[first:filled]
-            block.v[column_slots, : last - first] = gathered[:, place : place + last - first]
-            block.forward(last - first)
-            block.mark_kinks(last - first)
-            block.backward(weights, last - first)
-            kernels.take_lanes(block.v, value_slots, last - first, values, first)
-            kernels.take_lanes(block.g, gradient_slots, last - first, gradients, first)
-            if bad_row is None and (lane := block.nonfinite(last - first)) is not None:
-                bad_row = first + lane
+            found = block.differentiate(
+                (addresses, column_slots),
+                weights,
+                (value_slots, values),
+                (gradient_slots, gradients),
+                first,
+                min(first + width, rows),
+            )
+            bad_row = found if bad_row is None else bad_row
         return block.kinked, bad_row
 
-    bounds = stretches(tape, rows, lanes, threads)
-    if len(bounds) == 1:
-        parts = [stretch(*bounds[0])]
-    else:
-        with ThreadPoolExecutor(len(bounds), "chainrule-batch") as pool:
-            parts = list(pool.map(lambda bound: stretch(*bound), bounds))
+    parts = in_threads(work, threads_for(tape, rows, threads))
     flags = np.logical_or.reduce([flags for flags, _ in parts])
-    row = next((bad_row for _, bad_row in parts if bad_row is not None), None)
+    row = min((bad_row for _, bad_row in parts if bad_row is not None), default=None)
     born: tuple[int | None, int | None] = (None, None)
     if row is not None:
         single = gradient(

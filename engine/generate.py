@@ -283,8 +283,8 @@ def _stores(form: Form, lane: str) -> list[str]:
         return [*lines, f"l[i, 1{lane}] = 1.0", f"l[link, 0{lane}] = dq", f"l[link, 1{lane}] = dr"]
     if len(form.rules) > 1:
         return [*lines, f"l[i, 1{lane}] = dq"]
-    # A block's l comes zeroed and no other value is ever written there.
-    return lines if lane else [*lines, "l[i, 1] = 0.0"]
+    # A block's loops over one operand never look for a second.
+    return lines if lane and form.places == 1 else [*lines, f"l[i, 1{lane}] = 0.0"]
 
 
 def _variadic_row(form: Form, lane: str) -> list[str]:
@@ -468,7 +468,7 @@ _HEADER = '''"""The loops that know the operations. Written by `python -m engine
 A tape's row i has opcode ops[i], operands v[a[i]] and v[b[i]], value v[i] and local derivatives l[i]. The last place
 of v stands in for an operand that is not there. Operands beyond two sit in the rows before: see rows.py.
 
-Uses elementary.py, primitives.py and rows.py with the digest {digest}
+Uses elementary.py, passes.py, primitives.py and rows.py with the digest {digest}
 """
 
 from __future__ import annotations
@@ -479,6 +479,7 @@ import numpy as np
 
 from engine.elementary import *
 from engine.jit import called, compiled, inlined
+from engine.passes import any_nonfinite, backward, fill_lanes, hand_back, has_nan, seed, start_adjoints, take_lanes
 from engine.primitives import *
 from engine.rows import gather, gather_lane, scatter, scatter_lane, so_far, ties, ties_lane
 
@@ -536,7 +537,7 @@ def forward_groups(ops: Any, a: Any, b: Any, rows: Any, group_ops: Any, group_st
 
 @compiled("boolean(uint8[::1], uint32[::1], uint32[::1], uint32[::1], float64[:, ::1], float64[:, :, ::1], int64, float64[::1], float64[::1])")
 def forward_block(ops: Any, a: Any, b: Any, rows: Any, v: Any, l: Any, lanes: int, xs: Any, ds: Any) -> bool:
-    """As forward, over some rows, for a block of independent lanes at once: v is (S, lanes), l is (R, 2, lanes), zeroed.
+    """As forward, over some rows, for a block of independent lanes at once: v is (S, lanes), l is (R, 2, lanes).
 
     Local derivatives that backward_block computes itself are left out. Answers whether a value is not finite.
     """
@@ -632,6 +633,121 @@ def wide_value(op: int, xs: Any, ds: Any) -> float:
 def dense_tangent(op: int, xs: Any, n: int, y: float, ts: Any, ty: float, ds: Any, work: Any) -> None:
     """Fills ds with the tangents of the local derivatives of a row in DENSE."""
 {tangents}
+
+
+@compiled("void(uint8[::1], int64, int64, int64, float64[::1], float64[::1], uint32[::1], float64[::1])")
+def sweep(code: Any, rows: int, grouped: int, groups: int, base: Any, work: Any, seed_slots: Any, seeds: Any) -> None:
+    """Forward and backward in one call, for small graphs: every array handed over costs as much as thirty nodes.
+
+    code is, in one piece, a, b, the order of the grouped rows, the groups' starts, ops, and the groups' opcodes, as
+    forward_groups takes them; without groups the rows are worked through in their own order. base (S,) has the leaves'
+    values, work has room for v (S,), g (S,), l (R, 2) and twice the largest number of operands of one row, one after
+    the other.
+    """
+    slots = base.size
+    a, b = code[: 4 * rows].view(np.uint32), code[4 * rows : 8 * rows].view(np.uint32)
+    at = 8 * rows + 4 * grouped
+    order, starts = code[8 * rows : at].view(np.uint32), code[at : at + 4 * groups + 4].view(np.uint32)
+    at += 4 * groups + 4
+    ops, group_ops = code[at : at + rows], code[at + rows :]
+    scratch = 2 * (slots + rows)
+    widest = (work.size - scratch) // 2
+    v, g, l = work[:slots], work[slots : 2 * slots], work[2 * slots : scratch].reshape((rows, 2))
+    xs, ds = work[scratch : scratch + widest], work[scratch + widest :]
+    v[:] = base
+    if groups:
+        forward_groups(ops, a, b, order, group_ops, starts, v, l, 0, groups, xs, ds)
+    else:
+        forward(ops, a, b, v, l, 0, rows, xs, ds)
+    seed(g, seed_slots, seeds)
+    hand_back(a, b, l, g, 0, rows)
+    if has_nan(g):
+        seed(g, seed_slots, seeds)
+        backward(a, b, l, g, 0, rows)
+
+
+@compiled(
+    "int64(uint8[::1], uint32[::1], uint32[::1], uint32[::1], int64[:, ::1], float64[:, ::1], float64[:, :, ::1],"
+    "float64[:, ::1], float64[::1], float64[::1], uint32[::1], boolean[::1], uint32[::1], uint32[::1], uint32[::1],"
+    "uint32[::1], float64[::1], int64[::1], uint32[::1], uint32[::1], float64[:, ::1], uint32[::1], float64[:, ::1],"
+    "int64, int64)"
+)
+def gradient_blocks(
+    ops: Any, a: Any, b: Any, rows: Any, keep: Any, v: Any, l: Any, g: Any, xs: Any, ds: Any,
+    with_kinks: Any, kinked: Any, unstarted: Any, constants: Any, leaves: Any, seed_slots: Any, seeds: Any,
+    addresses: Any, column_slots: Any, value_slots: Any, values: Any, gradient_slots: Any, gradients: Any,
+    first: int, stop: int,
+) -> int:  # fmt: skip
+    """Values and gradients of rows first to stop of a batch, block by block.
+
+    Answers stop, or the row where a block starts in which something is not finite: that block's v and g are left
+    for closer inspection, and nothing is taken from it.
+    """
+    block = v.shape[1]
+    while first < stop:
+        lanes = block if stop - first > block else stop - first
+        bad = fill_lanes(addresses, column_slots, first, lanes, v)
+        # Leaves without a column are the same in every lane.
+        bad |= any_nonfinite(v, leaves, 1)
+        bad |= forward_block(ops, a, b, rows, v, l, lanes, xs, ds)
+        kinks_block(ops, a, b, v, lanes, with_kinks, kinked)
+        start_adjoints(g, unstarted, seed_slots, seeds, lanes)
+        bad |= backward_block(ops, a, b, rows, keep, v, l, g, lanes)
+        for slot in constants:
+            for j in range(lanes):
+                g[slot, j] = 0.0
+        if bad or any_nonfinite(g, leaves, lanes):
+            break
+        take_lanes(v, value_slots, lanes, values, first)
+        take_lanes(g, gradient_slots, lanes, gradients, first)
+        first += lanes
+    return first
+
+
+@compiled(
+    "void(uint8[::1], uint32[::1], uint32[::1], float64[::1], float64[:, ::1], float64[:, ::1], float64[::1],"
+    "float64[:, ::1], float64[:, ::1], float64[:, ::1])"
+)
+def second_adjoints(ops: Any, a: Any, b: Any, v: Any, l: Any, h: Any, g: Any, t: Any, gt: Any, scratch: Any) -> None:
+    """The tangents gt (S, directions) of the adjoints g (S,) along t (S, directions): forward over reverse.
+
+    v, l and h are the rows' values, local derivatives and second derivatives; scratch (4, n) has room for the n
+    operands of one row.
+    """
+    xs, ts, ds, work = scratch[0], scratch[1], scratch[2], scratch[3]
+    none = g.size - 1
+    directions = t.shape[1]
+    for i in range(ops.size - 1, -1, -1):
+        pi = a[i]
+        qi = b[i]
+        upstream = g[i]
+        if pi != none:
+            if l[i, 0] != 0.0:
+                for k in range(directions):
+                    gt[pi, k] += chain(l[i, 0], gt[i, k])
+            if h[i, 0] != 0.0 and upstream != 0.0:
+                for k in range(directions):
+                    gt[pi, k] += chain(h[i, 0] * upstream, t[pi, k])
+        if qi != none:
+            if l[i, 1] != 0.0:
+                for k in range(directions):
+                    gt[qi, k] += chain(l[i, 1], gt[i, k])
+            if h[i, 1] != 0.0 and upstream != 0.0:
+                for k in range(directions):
+                    gt[pi, k] += chain(h[i, 1] * upstream, t[qi, k])
+                    gt[qi, k] += chain(h[i, 1] * upstream, t[pi, k])
+            if h[i, 2] != 0.0 and upstream != 0.0:
+                for k in range(directions):
+                    gt[qi, k] += chain(h[i, 2] * upstream, t[qi, k])
+        if ops[i] in DENSE and upstream != 0.0:
+            n = gather(ops, a, b, v, i, xs)
+            last = i - (n - 2 if n > 2 else 0)
+            for k in range(directions):
+                gather_lane(ops, a, b, t, i, k, ts)
+                dense_tangent(ops[i], xs, n, v[i], ts, t[i, k], ds, work)
+                for m in range(n):
+                    operand = a[i - m] if m < n - 1 or n == 1 else b[last]
+                    gt[operand, k] += chain(upstream, ds[m])
 '''
 
 
@@ -639,7 +755,7 @@ def source() -> str:
     """The text of rules.py."""
     here = Path(__file__).parent
     # Compiled code is cached by this file's text alone, yet what it uses of others is compiled into it.
-    used = ("elementary.py", "primitives.py", "rows.py")
+    used = ("elementary.py", "passes.py", "primitives.py", "rows.py")
     digest = hashlib.sha256(b"".join((here / name).read_bytes() for name in used)).hexdigest()
     tangents = {
         operation.name: text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import ctypes
 import math
 import os
 import shutil
@@ -82,6 +83,15 @@ def _float_of(typing: Any, bits: Any) -> Any:
     return numba.float64(numba.int64), _bitcast
 
 
+@intrinsic
+def _at(typing: Any, address: Any, k: Any) -> Any:
+    def load(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        start = builder.inttoptr(values[0], context.get_value_type(numba.float64).as_pointer())
+        return builder.load(builder.gep(start, [values[1]]))
+
+    return numba.float64(numba.int64, numba.int64), load
+
+
 # Single instructions, which Python has no name for. As written here they are for NUMBA_DISABLE_JIT=1.
 
 
@@ -104,9 +114,15 @@ def float_of(bits: int) -> float:
     return float(x)
 
 
+def at(address: int, k: int) -> float:
+    """Element k of the contiguous float64 array at an address: how a loop takes any number of arrays."""
+    return ctypes.c_double.from_address(int(address) + 8 * int(k)).value
+
+
 overload(fma)(lambda a, b, c: lambda a, b, c: _fma(a, b, c))  # type: ignore[call-arg]
 overload(bits_of)(lambda x: lambda x: _bits_of(x))  # type: ignore[call-arg]
 overload(float_of)(lambda bits: lambda bits: _float_of(bits))  # type: ignore[call-arg]
+overload(at)(lambda address, k: lambda address, k: _at(address, k))  # type: ignore[call-arg]
 
 
 def compiled(signature: Any) -> Callable[[Function], Function]:

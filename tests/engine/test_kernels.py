@@ -94,12 +94,18 @@ def test_rows_groups_and_blocks_agree_on_any_graph(document: dict[str, object]) 
         assert_same_bits(graph.tape.to_nodes(g)[shown], one.gradients[shown])
     lanes = 35  # some by vector instructions, some one by one
     block = Block(graph.tape, base, lanes, graph.tape.slots[graph.outputs])
+    seeds = np.ones(len(graph.outputs))
     block.forward(lanes)
-    block.backward(np.ones(len(graph.outputs)), lanes)
-    block.mark_kinks(lanes)
+    block.backward(seeds, lanes)
+    values, gradients = np.empty((2, len(graph), lanes))
+    columns = np.empty(0, np.int64), np.empty(0, np.uint32)
+    bad = block.differentiate(columns, seeds, (graph.tape.slots, values), (graph.tape.slots, gradients), 0, lanes)
     for lane in (0, 20, 34):
         assert_same_bits(graph.tape.to_nodes(block.v)[:, lane], one.values)
         assert_same_bits(graph.tape.to_nodes(block.g)[shown, lane], one.gradients[shown])
+        assert_same_bits(values[:, lane], one.values)
+        assert_same_bits(gradients[shown, lane], one.gradients[shown])
+    assert bad == (None if one.nonfinite == (None, None) else 0)
     assert graph.tape.positions_of(graph.tape.kinked[block.kinked]) == one.nonsmooth
 
 
@@ -160,6 +166,34 @@ def test_the_first_row_that_is_not_finite_is_named() -> None:
     found = batch(graph, {"x": x, "y": y}, value_of=[], gradient_of=[])
     assert found.row == 200
     assert found.nonfinite == (None, graph.position("y"))
+
+
+def test_the_first_of_many_rows_is_named_whichever_thread_meets_it() -> None:
+    graph = Graph.from_document({"expression": "a = log(x)\nb = relu(x - 7)\na + b"})
+    x = np.full(900_000, 2.0)
+    x[[850_000, 400_000, 899_999]], x[600_000] = 0.0, 7.0
+    for threads in (1, 2, 4):
+        found = batch(graph, {"x": x}, value_of=graph.outputs, gradient_of=[0], threads=threads)
+        assert found.row == 400_000
+        assert [graph.ids[k] for k in found.nonsmooth] == ["b"]
+        assert np.flatnonzero(found.values[0] != np.log(2.0)).tolist() == [400_000, 600_000, 850_000, 899_999]
+        assert np.flatnonzero(found.gradients[0] != 0.5).tolist() == [400_000, 600_000, 850_000, 899_999]
+
+
+def test_a_leaf_without_rows_is_found_not_finite_too() -> None:
+    graph = Graph.from_document({"expression": "tanh(y) + x"})
+    found = batch(graph, {"x": np.ones(300), "y": np.inf}, value_of=graph.outputs, gradient_of=[0, 1])
+    assert (found.row, found.nonfinite) == (0, (graph.position("y"), None))
+    assert (found.values == 2.0).all()
+
+
+def test_rows_may_lie_in_memory_as_they_like() -> None:
+    graph = Graph.from_document({"expression": "x * y + z"})
+    table = np.arange(1800.0).reshape(600, 3)
+    columns = {"x": table[:, 0], "y": table[::-1, 1], "z": np.arange(600, dtype=np.int32)}
+    found = batch(graph, columns, value_of=graph.outputs, gradient_of=[graph.position("x")])
+    assert (found.values[0] == columns["x"] * columns["y"] + columns["z"]).all()
+    assert (found.gradients[0] == columns["y"]).all()
 
 
 def test_a_chain_of_a_million_nodes() -> None:
