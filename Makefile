@@ -28,21 +28,25 @@ test: $(VENV)/installed-test programs ## Run all tests, on SQLite and PostgreSQL
 programs:
 	tests/install-programs chromium:chromium dot:graphviz
 
-check: $(VENV)/installed-test ## Check style and types
+check: $(VENV)/installed-test ## Check style and types, and the locked versions where the public advisories can be read
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/bandit --quiet --severity-level medium --recursive engine service migrations
+	@rm -f $(ADVISORIES)
+	@$(AUDIT) --format json --output $(ADVISORIES) >$(VENV)/audit.log 2>&1 || [ ! -s $(ADVISORIES) ] || $(MAKE) audit
+	@[ -s $(ADVISORIES) ] || echo "make check: NOT compared with the public advisories: $$(tail -n 1 $(VENV)/audit.log)" >&2
 
 soak: $(VENV)/installed-test ## Kill servers under load for an hour, or for SECONDS; try random graphs nobody tried
 	CHAINRULE_TEST_SOAK_SECONDS=$(SECONDS) $(BIN)/python -m pytest tests/faults tests/engine $(PYTEST)
 
 # Strict, or what could not be looked up would pass for clean.
-audit: ## Compare the locked versions with the public advisories (needs uv, and https://pypi.org)
-	@$(UV) tool run pip-audit --strict --disable-pip --require-hashes --requirement requirements-test.txt || { echo \
-	"make audit: a table above names what has advisories: renew it with make lock. Without one, the advisories could not \
-	be read: pip-audit comes from the package index, and they come from https://pypi.org; run this where both can be reached."; \
-	exit 1; } >&2
+AUDIT := $(BIN)/pip-audit --strict --disable-pip --require-hashes --requirement requirements-test.txt --progress-spinner off
+ADVISORIES := $(VENV)/advisories.json
+
+audit: $(VENV)/installed-test ## Compare the locked versions with the public advisories, which https://pypi.org has
+	@$(AUDIT) || { echo "make audit: a table above names what has advisories: renew it with make lock. Without one, the \
+	advisories could not be read: run this where https://pypi.org can be reached." >&2; exit 1; }
 
 bench: $(BENCH)/installed ## Measure against the peers and write docs/performance.md; BENCH_ARGS=--quick is a glance
 	$(BENCH)/bin/python -m benchmarks $(BENCH_ARGS)

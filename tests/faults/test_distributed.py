@@ -84,6 +84,14 @@ def post(server: Server, request: dict[str, Any]) -> str:
     return response.headers["Location"]
 
 
+def post_and_hold(server: Server, request: dict[str, Any], cluster: DaskCluster, workers: int) -> str:
+    """Queue a run and return its place when so many workers wait in the middle of it."""
+    cluster.close()
+    location = post(server, request)
+    cluster.wait_until_busy(workers)
+    return location
+
+
 def shown(server: Server, location: str) -> dict[str, Any]:
     run: dict[str, Any] = httpx.get(server.url + location, timeout=60).json()
     return run
@@ -123,9 +131,7 @@ def test_two_workers_answer_what_one_process_answers_to_the_bit(
     started = server(**settings)
     wait_for_workers(started, 2)
     for name, request in REQUESTS.items():
-        cluster.close()
-        location = post(started, request)
-        cluster.wait_until_busy(2)
+        location = post_and_hold(started, request, cluster, 2)
         cluster.open()
         assert computed(wait_for(started, location)) == in_one_piece(started, request), name
     assert HERE not in started.log.read_text()
@@ -138,9 +144,7 @@ def test_a_run_survives_the_death_of_a_worker_in_the_middle_of_it(
 ) -> None:
     started = server(**settings)
     wait_for_workers(started, 2)
-    cluster.close()
-    location = post(started, REQUESTS["batch"])
-    cluster.wait_until_busy(2)
+    location = post_and_hold(started, REQUESTS["batch"], cluster, 2)
     cluster.workers[0].kill()
     wait_for_workers(started, 1)
     cluster.open()
@@ -154,9 +158,7 @@ def test_a_run_is_computed_in_the_server_when_the_cluster_dies_and_the_cluster_i
 ) -> None:
     started = server(**settings)
     wait_for_workers(started, 2)
-    cluster.close()
-    location = post(started, REQUESTS["batch"])
-    cluster.wait_until_busy(2)
+    location = post_and_hold(started, REQUESTS["batch"], cluster, 2)
     for process in [cluster.scheduler] if killed == "scheduler" else cluster.workers:
         process.kill()
     # The gate is still closed: no worker can have computed it.
@@ -174,9 +176,7 @@ def test_a_run_is_computed_in_the_server_when_the_cluster_dies_and_the_cluster_i
     cluster.start_worker()
     wait_for_workers(started, 1)
     cluster.open()
-    cluster.close()
-    again = post(started, REQUESTS["hessian"])
-    cluster.wait_until_busy(1)
+    again = post_and_hold(started, REQUESTS["hessian"], cluster, 1)
     cluster.open()
     assert computed(wait_for(started, again)) == in_one_piece(started, REQUESTS["hessian"])
     assert started.log.read_text().count(HERE) == 1
@@ -188,9 +188,7 @@ def test_another_server_finishes_what_one_had_spread_and_one_result_is_stored(
 ) -> None:
     first = server(**settings)
     wait_for_workers(first, 2)
-    cluster.close()
-    location = post(first, REQUESTS["batch"])
-    cluster.wait_until_busy(2)
+    location = post_and_hold(first, REQUESTS["batch"], cluster, 2)
     started_at = shown(first, location)["started_at"]
     second = server(**settings)
     send(first, number)
