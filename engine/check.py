@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine import kernels
 from engine.blocks import Array, Block
 from engine.derivatives import Checkpoint, Gradient, bind, gradient, no_checkpoint, wrt_positions
 from engine.graph import Graph
@@ -84,7 +83,7 @@ def check(
     live = analytic.seeds != 0.0
     ends, weights = tape.slots[analytic.outputs[live]], analytic.seeds[live]
     block = Block(tape, base, POINTS)
-    on_kink = _above(graph, analytic.nonsmooth)
+    on_kink = tape.reached(analytic.nonsmooth)
     found = []
     with np.errstate(all="ignore"):
         for position in positions.tolist():
@@ -108,14 +107,6 @@ def check(
         near = np.isfinite(difference) & (difference <= tolerance * size + 4.0 * estimate)
         passed = kinked | np.isnan(numeric) | near
     return Check(positions, chosen, numeric, relative, estimate, kinked, passed, analytic)
-
-
-def _above(graph: Graph, nodes: Sequence[int]) -> NDArray[np.bool_]:
-    """Which slots the nodes in these positions are computed from."""
-    marked = np.zeros(graph.tape.size, bool)
-    marked[graph.tape.slots[np.asarray(nodes, np.int64)]] = True
-    kernels.reach(graph.tape.a, graph.tape.b, marked)
-    return marked
 
 
 def _points(x: float) -> Array:

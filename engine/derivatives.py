@@ -60,8 +60,9 @@ def bind(graph: Graph, inputs: Mapping[str, float], others: Sequence[int] = ()) 
     missing = tape.inputs[~graph.has_data[tape.inputs]]
     if len(missing) and (unbound := set(missing.tolist()).difference(bound, others)):
         raise ValueError(f"no data for {', '.join(graph.ids[position] for position in sorted(unbound))}")
-    if bound:
-        v[tape.slots[bound]] = np.fromiter(inputs.values(), np.float64, len(bound))
+    # One by one: numpy lets go of the GIL for a list of two, and getting it back takes longer.
+    for position, value in zip(bound, inputs.values(), strict=True):
+        v[tape.slots[position]] = value
     return v
 
 
@@ -121,10 +122,7 @@ def nonsmooth(tape: Tape, v: Array) -> list[int]:
 
 def disconnected(tape: Tape, outputs: NDArray[np.int64]) -> list[int]:
     """Positions of the inputs that no output is computed from."""
-    marked = np.zeros(tape.size, bool)
-    marked[tape.slots[outputs]] = True
-    kernels.reach(tape.a, tape.b, marked)
-    unmarked: list[int] = tape.inputs[~marked[tape.slots[tape.inputs]]].tolist()
+    unmarked: list[int] = tape.inputs[~tape.reached(outputs)[tape.slots[tape.inputs]]].tolist()
     return unmarked
 
 

@@ -80,9 +80,7 @@ class Steps:
         self._receives = np.zeros(tape.size, bool)
         self._receives[: tape.rows] = tape.ops != LINK
         self._receives[tape.slots[tape.constants]] = False
-        reached = np.zeros(tape.size, bool)
-        reached[tape.slots[self._outputs]] = True
-        kernels.reach(tape.a, tape.b, reached)
+        reached = tape.reached(self._outputs)
         made = self._receives[tape.a].astype(np.int8) + self._receives[tape.b]
         made[~reached[: tape.rows]] = 0
         # Entry k counts the steps of the last k rows: the sweep goes from the last row to the first.

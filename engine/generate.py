@@ -593,7 +593,7 @@ def curvature(ops: Any, a: Any, b: Any, v: Any, h: Any) -> None:
 {curvature}
 
 
-@compiled("void(uint8[::1], uint32[::1], uint32[::1], float64[::1], uint32[::1], boolean[::1])")
+@compiled("void(uint8[::1], uint32[::1], uint32[::1], float64[::1], uint32[::1], boolean[::1])", nogil=False)
 def kinks(ops: Any, a: Any, b: Any, v: Any, rows: Any, flags: Any) -> None:
     """Sets flags[k] where rows[k] sits exactly on a kink."""
     for k in range(rows.size):
@@ -635,7 +635,7 @@ def dense_tangent(op: int, xs: Any, n: int, y: float, ts: Any, ty: float, ds: An
 {tangents}
 
 
-@compiled("void(uint8[::1], int64, int64, int64, float64[::1], float64[::1], uint32[::1], float64[::1])")
+@compiled("void(uint8[::1], int64, int64, int64, float64[::1], float64[::1], uint32[::1], float64[::1])", nogil=False)
 def sweep(code: Any, rows: int, grouped: int, groups: int, base: Any, work: Any, seed_slots: Any, seeds: Any) -> None:
     """Forward and backward in one call, for small graphs: every array handed over costs as much as thirty nodes.
 

@@ -125,14 +125,15 @@ overload(float_of)(lambda bits: lambda bits: _float_of(bits))  # type: ignore[ca
 overload(at)(lambda address, k: lambda address, k: _at(address, k))  # type: ignore[call-arg]
 
 
-def compiled(signature: Any) -> Callable[[Function], Function]:
+def compiled(signature: Any, *, nogil: bool = True) -> Callable[[Function], Function]:
     """A loop compiled for exactly one signature, loaded from the disk cache when it is there.
 
-    The signature is explicit so that no request ever compiles.
+    The signature is explicit so that no request ever compiles. A loop that is short even on a large graph keeps the
+    GIL (`nogil` false): where other threads wait for it, getting it back takes longer than such a loop.
     """
 
     def decorate(function: Function) -> Function:
-        result: Function = numba.njit(signature, cache=True, **_OPTIONS)(function)
+        result: Function = numba.njit(signature, cache=True, **_OPTIONS | {"nogil": nogil})(function)
         return result
 
     return decorate

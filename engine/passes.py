@@ -119,9 +119,11 @@ def first_uses(a: Any, b: Any, rows: Any, used: Any, keep: Any) -> None:
                 used[slot] = True
 
 
-@compiled("void(uint32[::1], uint32[::1], boolean[::1])")
-def reach(a: Any, b: Any, marked: Any) -> None:
-    """Extends the marks on slots to all that they are computed from."""
+@compiled("void(uint32[::1], uint32[::1], uint32[::1], boolean[::1])", nogil=False)
+def reach(a: Any, b: Any, slots: Any, marked: Any) -> None:
+    """Marks some slots and all that they are computed from."""
+    for slot in slots:
+        marked[slot] = True
     for i in range(a.size - 1, -1, -1):
         if marked[i]:
             marked[a[i]] = True

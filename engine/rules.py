@@ -3,7 +3,7 @@
 A tape's row i has opcode ops[i], operands v[a[i]] and v[b[i]], value v[i] and local derivatives l[i]. The last place
 of v stands in for an operand that is not there. Operands beyond two sit in the rows before: see rows.py.
 
-Uses elementary.py, passes.py, primitives.py and rows.py with the digest b8a7b7c0c3f105ffa8630dff9b73251a5ce750cdc87ea8c1ff60e290ad3f0099
+Uses elementary.py, passes.py, primitives.py and rows.py with the digest 26707e8b871ba81cba5fea115011a9415cffb13376d6f14116d0d01a92b2510a
 """
 
 from __future__ import annotations
@@ -2167,7 +2167,7 @@ def curvature(ops: Any, a: Any, b: Any, v: Any, h: Any) -> None:
             h[i, 2] = chain(t1, t0)
 
 
-@compiled("void(uint8[::1], uint32[::1], uint32[::1], float64[::1], uint32[::1], boolean[::1])")
+@compiled("void(uint8[::1], uint32[::1], uint32[::1], float64[::1], uint32[::1], boolean[::1])", nogil=False)
 def kinks(ops: Any, a: Any, b: Any, v: Any, rows: Any, flags: Any) -> None:
     """Sets flags[k] where rows[k] sits exactly on a kink."""
     for k in range(rows.size):
@@ -2564,7 +2564,7 @@ def dense_tangent(op: int, xs: Any, n: int, y: float, ts: Any, ty: float, ds: An
         _logsumexp_tangent(xs, n, y, ts, ty, ds, work)
 
 
-@compiled("void(uint8[::1], int64, int64, int64, float64[::1], float64[::1], uint32[::1], float64[::1])")
+@compiled("void(uint8[::1], int64, int64, int64, float64[::1], float64[::1], uint32[::1], float64[::1])", nogil=False)
 def sweep(code: Any, rows: int, grouped: int, groups: int, base: Any, work: Any, seed_slots: Any, seeds: Any) -> None:
     """Forward and backward in one call, for small graphs: every array handed over costs as much as thirty nodes.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -91,6 +91,12 @@ class Tape:
         nodes = np.zeros(self.rows, bool)
         nodes[slots] = True
         return [int(position) for position in np.flatnonzero(nodes[self.slots])]
+
+    def reached(self, positions: Sequence[int] | NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which slots (S,) the nodes at these positions are computed from, their own included."""
+        marked = np.zeros(self.size, bool)
+        kernels.reach(self.a, self.b, self.slots[np.asarray(positions, np.int64)], marked)
+        return marked
 
     def forward(self, v: NDArray[np.float64], checkpoint: Callable[[], None]) -> NDArray[np.float64]:
         """Completes the values v (S,) from the leaves' and answers the local derivatives (R, 2).

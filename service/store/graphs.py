@@ -38,7 +38,7 @@ def created_at(connection: Connection, owner: str, graph_id: str) -> datetime | 
 def is_stored(database: Database, owner: str, graph_id: str) -> bool:
     """Return whether the owner has stored that graph."""
     if database.embedded:
-        return database.finds("SELECT 1 FROM graphs WHERE owner = ? AND id = ?", (owner, graph_id))
+        return database.holds("SELECT 1 FROM graphs WHERE owner = ? AND id = ?", (owner, graph_id))
     with database.reading() as connection:
         return created_at(connection, owner, graph_id) is not None
 
