@@ -38,13 +38,17 @@ WORKERS = (1, 2)
 
 ECHO = "bare echo"
 NOT_STORED = "run, not stored"
+ONE_THREAD = "run, not stored, CHAINRULE_THREADS=1"
 SQLITE = "run, stored on SQLite"
 POSTGRESQL = "run, stored on PostgreSQL"
 
 WHY_NOT_STORED = (
     "both are Python, and a run calls more than twice as many functions as the echo; each of them takes longer, too, "
-    "presumably since so much code does not stay in the processor's caches (the engine alone, again and "
-    "again, takes 17 µs, and 40 between the rest of a request). No part stands out: see *Where the time goes*."
+    "presumably since so much code does not stay in the processor's caches. Then the threads of a process wait for "
+    "each other: a run lets go of the interpreter's lock seven times (five of them in Python's sqlite3, to see that "
+    "the graph is still there), another thread takes it, and the run goes on when that one lets go. With one thread, "
+    "which a long run would keep from all others, there is none of that. No other part stands out: see *Where the "
+    "time goes*."
 )
 WHY_STORED = (
     "the same, and SQLAlchemy's part of storing a run and its three arrays, which one transaction for up to four runs, "
@@ -136,13 +140,14 @@ class Servers:
                 return Server(url, process.pid)
         raise AssertionError("The echo server ended before it answered.")
 
-    def service(self, workers: int, database_url: str) -> Server:
+    def service(self, workers: int, database_url: str, **settings: str) -> Server:
         """The service as it is deployed, its log written to a file."""
         database = Database(database_url)
         schema.upgrade(database)
         database.close()
         log = Path(tempfile.mkstemp(dir=self.folder, suffix=".log")[1])
-        started = start_server(log, {"CHAINRULE_DATABASE_URL": database_url}, "--workers", str(workers))
+        settings = {"CHAINRULE_DATABASE_URL": database_url, **settings}
+        started = start_server(log, settings, "--workers", str(workers))
         self._stack.callback(started.process.wait, timeout=30)
         self._stack.callback(started.process.terminate)
         return Server(started.url, started.pid)
@@ -188,11 +193,15 @@ def bodies(server: Server, folder: Path, *stored: bool) -> Path:
 def loads(started: Servers, workers: int) -> dict[str, Load]:
     """What is measured, by name, each with a server of its own."""
     on_sqlite, on_postgresql = (started.service(workers, url) for url in (started.sqlite(), started.postgresql()))
+    of_one_thread = started.service(workers, started.sqlite(), CHAINRULE_THREADS="1")
     kept, passing = (bodies(on_sqlite, started.folder, stored) for stored in (True, False))
-    assert kept.read_text() == bodies(on_postgresql, started.folder, True).read_text()  # an id is the content's hash
+    # Everywhere the same: an id is the content's hash.
+    assert kept.read_text() == bodies(on_postgresql, started.folder, True).read_text()
+    assert passing.read_text() == bodies(of_one_thread, started.folder, False).read_text()
     return {
         ECHO: Load(started.echo(workers).url, kept),
         NOT_STORED: Load(f"{on_sqlite.url}/v1/runs", passing),
+        ONE_THREAD: Load(f"{of_one_thread.url}/v1/runs", passing),
         SQLITE: Load(f"{on_sqlite.url}/v1/runs", kept),
         POSTGRESQL: Load(f"{on_postgresql.url}/v1/runs", kept),
     }
@@ -254,11 +263,11 @@ def throughput(rounds: int, seconds: float, report: Callable[[str], None]) -> Se
         "Small runs",
         "`POST /v1/runs` of the lecture's neuron, stored before, named by its id, with two inputs bound: "
         f"{CONNECTIONS} connections that are never idle, from wrk on the same machine. The echo is a Flask application "
-        "of one view under the same server program with as many processes and threads; it reads the same JSON with the "
-        "same library and writes it back. Settings are the defaults: every request is logged and counted, every stored "
-        f"run is on the disk before it is answered. Medians of {rounds} rounds of {seconds:.0f} seconds, in each of "
-        "which all take their turn; ratios are to the echo of the same round with as many workers. wrk, the workers "
-        "and the database share the processors, so that growth ends where these do.",
+        "of one view under the same server program with as many processes, and four threads in each; it reads the same "
+        "JSON with the same library and writes it back. Settings are the defaults: every request is logged and "
+        f"counted, every stored run is on the disk before it is answered. Medians of {rounds} rounds of {seconds:.0f} "
+        "seconds, in each of which all take their turn; ratios are to the echo of the same round with as many workers. "
+        "wrk, the workers and the database share the processors, so that growth ends where these do.",
         ["", "requests/s", "of the echo's", "of one worker's", "p50, ms", "p99, ms"],
         rows,
         [
