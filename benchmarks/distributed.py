@@ -66,7 +66,7 @@ def runs() -> list[Run]:
     wide = Graph.from_document(random_graph(100_000))
     inputs = [wide.ids[k] for k in wide.tape.inputs]
     return [
-        batch("batch of 500,000 rows, mean of the gradients", loss, 500_000, 3, reduce="mean"),
+        batch("batch of 2,000,000 rows, mean of the gradients", loss, 2_000_000, 3, reduce="mean"),
         batch("batch of 200,000 rows, 16 numbers from each", mixed, 200_000, 8, select=[str(k) for k in range(8)]),
         Run("Jacobian, 1,000 by 1,000", "jacobian", wide, {"outputs": wide.ids[-1_000:], "wrt": inputs[:1_000]}),
         Run("Hessian, 500 by 500", "hessian", wide, {"wrt": inputs[:500]}),

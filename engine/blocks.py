@@ -18,7 +18,9 @@ Array = NDArray[np.float64]
 Result = TypeVar("Result")
 
 LANES = 128
-"""Rows of a batch that are worked through together."""
+"""Rows of a batch that are worked through together, at the most; a power of two."""
+TOGETHER = LANES
+"""Rows of a batch that are summed together, one after the other, before such sums are."""
 _BLOCK_BYTES = 1 << 23
 """About what a block's values and adjoints may take, so that they stay near."""
 _SHARE = 1 << 19
@@ -118,13 +120,15 @@ class Block:
         seeds: Array,
         values: tuple[NDArray[np.uint32], Array],
         gradients: tuple[NDArray[np.uint32], Array],
+        together: int,
         first: int,
         stop: int,
     ) -> int | None:
         """Forward and backward over rows first to stop of a batch; answers the first in which something is not finite.
 
         columns: the addresses of float64 arrays (rows,) and the slots of the leaves that they fill; values, gradients:
-        slots, and the arrays (slots, rows) that take theirs. Marks in `kinked` which of the tape's rows with kinks sit
+        slots, and the arrays (slots, rows) that take theirs, or zeros (slots, rows / together) that take the sums of so
+        many rows together. Marks in `kinked` which of the tape's rows with kinks sit
         on one in any row of the batch.
         """
         tape = self.tape
@@ -134,14 +138,14 @@ class Block:
             first = kernels.gradient_blocks(
                 tape.ops, tape.a, tape.b, self._computed, self._keep, self.v, self.l, self.g, xs, ds,
                 tape.kinked, self.kinked, self._unstarted, self._constants, self._leaves, self.seed_slots, seeds,
-                *columns, *values, *gradients, first, stop,
+                *columns, *values, *gradients, together, first, stop,
             )  # fmt: skip
             if first == stop:
                 return bad_row
             lanes = min(self.lanes, stop - first)
             self._mend(seeds, lanes)
-            kernels.take_lanes(self.v, values[0], lanes, values[1], first)
-            kernels.take_lanes(self.g, gradients[0], lanes, gradients[1], first)
+            kernels.keep_lanes(self.v, values[0], lanes, values[1], together, first)
+            kernels.keep_lanes(self.g, gradients[0], lanes, gradients[1], together, first)
             if bad_row is None and (lane := self._first_nonfinite(lanes)) is not None:
                 bad_row = first + lane
             first += lanes

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine import kernels
-from engine.blocks import Array, Block, in_threads, lanes_of, threads_for
+from engine.blocks import TOGETHER, Array, Block, in_threads, lanes_of, threads_for
 from engine.graph import Graph
 from engine.tape import Tape
 
@@ -147,9 +147,10 @@ def nonfinite(graph: Graph, tape: Tape, values: Array, gradients: Array) -> tupl
 
 @dataclass(frozen=True)
 class Batch:
-    """Values and gradients of chosen nodes in every row of a batch.
+    """Values and gradients of chosen nodes in every row of a batch, or their sums.
 
-    values: float64[k, rows] of the nodes `value_of`, gradients: float64[m, rows] of the nodes `gradient_of`;
+    values: float64[k, rows] of the nodes `value_of`, gradients: float64[m, rows] of the nodes `gradient_of`; where
+    `summed`, each column has the sum of TOGETHER rows, the last one that of the rest;
     outputs, seeds, nonsmooth and disconnected as in Gradient, nonsmooth in any row; nonfinite as in Gradient, in
     the first row that has one, which `row` names.
     """
@@ -172,12 +173,14 @@ def batch(
     gradient_of: Sequence[int] | NDArray[np.int64],
     outputs: Sequence[str] | None = None,
     seeds: Mapping[str, float] | None = None,
+    summed: bool = False,
     checkpoint: Checkpoint = no_checkpoint,
     threads: int | None = None,
 ) -> Batch:
     """The gradient of every row of a batch: `inputs` holds numbers and arrays float64[rows] of one length.
 
-    `value_of` and `gradient_of` are the positions of the nodes whose values and gradients are kept. Rows are
+    `value_of` and `gradient_of` are the positions of the nodes whose values and gradients are kept; if `summed`, only
+    sums over TOGETHER rows are, which takes no memory for each row. Rows are
     worked through in blocks, by as many threads as there are cores unless `threads` says otherwise; the answer
     does not depend on how. ValueError where no input is an array or lengths differ.
     """
@@ -201,11 +204,15 @@ def batch(
     column_slots = tape.slots[batched]
     lanes = lanes_of(tape)
     seed_slots = tape.slots[positions]
-    values, gradients = np.empty((len(value_slots), rows)), np.empty((len(gradient_slots), rows))
-
+    together = TOGETHER if summed else 1
+    kept = -(-rows // together)
+    # Sums start at zero, all else is written over.
+    new = np.zeros if summed else np.empty
+    values, gradients = new((len(value_slots), kept)), new((len(gradient_slots), kept))
     addresses = np.array([column.__array_interface__["data"][0] for column in columns.values()], np.int64)
     # Whoever is free takes the next rows, so that threads on unequal cores end together.
-    width = max(_CELLS // tape.rows // lanes, 1) * lanes
+    unit = max(lanes, together)
+    width = max(_CELLS // tape.rows // unit, 1) * unit
     firsts = iter(range(0, rows, width))
 
     def work() -> tuple[NDArray[np.bool_], int | None]:
@@ -218,6 +225,7 @@ def batch(
                 weights,
                 (value_slots, values),
                 (gradient_slots, gradients),
+                together,
                 first,
                 min(first + width, rows),
             )

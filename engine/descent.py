@@ -197,7 +197,7 @@ class _MeanSlope(_Slope):
         count = self.rows if rows is None else len(rows)
         # One sum for each block of rows, added up in order: the threads have no say in the rounding.
         parts = -(-count // self.lanes)
-        values, gradients = np.zeros((parts, len(self.summed))), np.zeros((parts, len(self.parameters)))
+        values, gradients = np.zeros((len(self.summed), parts)), np.zeros((len(self.parameters), parts))
 
         def stretch(block: Block, bounds: tuple[int, int]) -> None:
             block.v[self.parameters] = x[:, None]
@@ -209,8 +209,8 @@ class _MeanSlope(_Slope):
                 block.forward(lanes)
                 block.backward(np.ones(1), lanes)
                 part = first // self.lanes
-                kernels.add_lanes(block.v, self.summed, lanes, values[part])
-                kernels.add_lanes(block.g, self.parameters, lanes, gradients[part])
+                kernels.add_lanes(block.v, self.summed, lanes, values, part)
+                kernels.add_lanes(block.g, self.parameters, lanes, gradients, part)
 
         bounds = stretches(self.tape, count, self.lanes, self.threads)
         if self.pool is None or len(bounds) == 1:
@@ -218,8 +218,8 @@ class _MeanSlope(_Slope):
                 stretch(self.blocks[0], each)
         else:
             list(self.pool.map(stretch, self.blocks, bounds))
-        self.values = values.sum(axis=0) / count
-        return float(self.values[0]), gradients.sum(axis=0) / count
+        self.values = values.sum(axis=1) / count
+        return float(self.values[0]), gradients.sum(axis=1) / count
 
     def outputs(self) -> Array:
         return self.values[1:]

@@ -19,9 +19,9 @@ from engine.passes import (
     backward,
     backward_unguarded,
     first_uses,
+    keep_lanes,
     reach,
     start_adjoints,
-    take_lanes,
     tangents,
 )
 from engine.rows import LINK
@@ -55,13 +55,13 @@ __all__ = [
     "forward_block",
     "forward_groups",
     "gradient_blocks",
+    "keep_lanes",
     "kinks",
     "reach",
     "regroup",
     "second_adjoints",
     "start_adjoints",
     "sweep",
-    "take_lanes",
     "tangents",
 ]
 

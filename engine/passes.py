@@ -171,20 +171,46 @@ def any_nonfinite(block: Any, slots: Any, lanes: int) -> bool:
 
 
 @compiled("void(float64[:, ::1], uint32[::1], int64, float64[:, ::1], int64)")
-def take_lanes(block: Any, slots: Any, lanes: int, columns: Any, first: int) -> None:
-    """Copies the first lanes of some slots of a block to columns (slots, rows), from row first on."""
+def add_lanes(block: Any, slots: Any, lanes: int, columns: Any, column: int) -> None:
+    """Adds the first lanes of some slots of a block, one after the other, to a column of columns (slots, any)."""
+    whole = slots.size - slots.size % 4
+    # Four slots at a time, because each addition waits for the one before it.
+    for k in range(0, whole, 4):
+        p, q, r, s = slots[k], slots[k + 1], slots[k + 2], slots[k + 3]
+        of_p, of_q, of_r, of_s = (
+            columns[k, column],
+            columns[k + 1, column],
+            columns[k + 2, column],
+            columns[k + 3, column],
+        )
+        for j in range(lanes):
+            of_p += block[p, j]
+            of_q += block[q, j]
+            of_r += block[r, j]
+            of_s += block[s, j]
+        columns[k, column], columns[k + 1, column], columns[k + 2, column], columns[k + 3, column] = (
+            of_p,
+            of_q,
+            of_r,
+            of_s,
+        )
+    for k in range(whole, slots.size):
+        total = columns[k, column]
+        for j in range(lanes):
+            total += block[slots[k], j]
+        columns[k, column] = total
+
+
+@compiled("void(float64[:, ::1], uint32[::1], int64, float64[:, ::1], int64, int64)")
+def keep_lanes(block: Any, slots: Any, lanes: int, columns: Any, together: int, first: int) -> None:
+    """Keeps the first lanes of some slots of a block, which are rows from first on: in columns (slots, rows).
+
+    Where several rows go together, in columns (slots, rows / together), which hold sums; blocks are not larger then.
+    """
+    if together > 1:
+        add_lanes(block, slots, lanes, columns, first // together)
+        return
     for k in range(slots.size):
         slot = slots[k]
         for j in range(lanes):
             columns[k, first + j] = block[slot, j]
-
-
-@compiled("void(float64[:, ::1], uint32[::1], int64, float64[::1])")
-def add_lanes(block: Any, slots: Any, lanes: int, totals: Any) -> None:
-    """Adds up the first lanes of each of some slots of a block, in order, onto totals."""
-    for k in range(slots.size):
-        slot = slots[k]
-        total = totals[k]
-        for j in range(lanes):
-            total += block[slot, j]
-        totals[k] = total

@@ -3,7 +3,7 @@
 A tape's row i has opcode ops[i], operands v[a[i]] and v[b[i]], value v[i] and local derivatives l[i]. The last place
 of v stands in for an operand that is not there. Operands beyond two sit in the rows before: see rows.py.
 
-Uses elementary.py, passes.py, primitives.py and rows.py with the digest 26707e8b871ba81cba5fea115011a9415cffb13376d6f14116d0d01a92b2510a
+Uses elementary.py, passes.py, primitives.py and rows.py with the digest 809dec708186851cc823a9ad89b725f0aa5c25965e0723a58f0dffd45bcfaf23
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 
 from engine.elementary import *
 from engine.jit import called, compiled, inlined
-from engine.passes import any_nonfinite, backward, fill_lanes, hand_back, has_nan, seed, start_adjoints, take_lanes
+from engine.passes import any_nonfinite, backward, fill_lanes, hand_back, has_nan, keep_lanes, seed, start_adjoints
 from engine.primitives import *
 from engine.rows import gather, gather_lane, scatter, scatter_lane, so_far, ties, ties_lane
 
@@ -2599,15 +2599,15 @@ def sweep(code: Any, rows: int, grouped: int, groups: int, base: Any, work: Any,
     "int64(uint8[::1], uint32[::1], uint32[::1], uint32[::1], int64[:, ::1], float64[:, ::1], float64[:, :, ::1],"
     "float64[:, ::1], float64[::1], float64[::1], uint32[::1], boolean[::1], uint32[::1], uint32[::1], uint32[::1],"
     "uint32[::1], float64[::1], int64[::1], uint32[::1], uint32[::1], float64[:, ::1], uint32[::1], float64[:, ::1],"
-    "int64, int64)"
+    "int64, int64, int64)"
 )
 def gradient_blocks(
     ops: Any, a: Any, b: Any, rows: Any, keep: Any, v: Any, l: Any, g: Any, xs: Any, ds: Any,
     with_kinks: Any, kinked: Any, unstarted: Any, constants: Any, leaves: Any, seed_slots: Any, seeds: Any,
     addresses: Any, column_slots: Any, value_slots: Any, values: Any, gradient_slots: Any, gradients: Any,
-    first: int, stop: int,
+    together: int, first: int, stop: int,
 ) -> int:  # fmt: skip
-    """Values and gradients of rows first to stop of a batch, block by block.
+    """Values and gradients of rows first to stop of a batch, block by block, or their sums over so many rows together.
 
     Answers stop, or the row where a block starts in which something is not finite: that block's v and g are left
     for closer inspection, and nothing is taken from it.
@@ -2627,8 +2627,8 @@ def gradient_blocks(
                 g[slot, j] = 0.0
         if bad or any_nonfinite(g, leaves, lanes):
             break
-        take_lanes(v, value_slots, lanes, values, first)
-        take_lanes(g, gradient_slots, lanes, gradients, first)
+        keep_lanes(v, value_slots, lanes, values, together, first)
+        keep_lanes(g, gradient_slots, lanes, gradients, together, first)
         first += lanes
     return first
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.blocks import TOGETHER
 from engine.derivatives import Batch, batch
 from engine.graph import Graph
 from engine.operations import CONSTANT, INPUT
@@ -20,9 +21,6 @@ from service.records import Run
 from service.work import Work
 
 REDUCTIONS = ("none", "sum", "mean")
-
-_SUMMED_TOGETHER = 128
-"""Rows of which a sum is made before these are summed; parts of a batch that is reduced are multiples of it."""
 
 
 def asked(options: Options) -> bool:
@@ -119,7 +117,8 @@ def compute(graph: Graph, options: Options, outputs: list[str], work: Work) -> O
             threads,
         )
 
-    unit = 1 if reduction == "none" else _SUMMED_TOGETHER
+    # Sums of the same rows are made together, however the batch is split.
+    unit = 1 if reduction == "none" else TOGETHER
     found = _joined(work.spread(task, cut, count, len(graph), unit=unit))
     values, gradients = found.values, found.gradients
     if reduction != "none":
@@ -153,21 +152,10 @@ class _Rows:
     threads: int | None
 
 
-def _part(graph: Graph, rows: _Rows, *, summed: bool, **asked: Any) -> Batch:
-    """Return the batch of some rows, numbered in the whole; where it is summed, in sums of stretches of rows."""
+def _part(graph: Graph, rows: _Rows, **asked: Any) -> Batch:
+    """Return the batch of some rows, numbered in the whole."""
     found = batch(graph, rows.inputs, threads=rows.threads, **asked)
-    if found.row is not None:
-        found = replace(found, row=rows.start + found.row)
-    if summed:
-        # Here, so that not every row has to be sent.
-        found = replace(found, values=_sums(found.values), gradients=_sums(found.gradients))
-    return found
-
-
-def _sums(rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the sums of so many rows each, the same however the batch was split."""
-    with np.errstate(all="ignore"):
-        return np.add.reduceat(rows, np.arange(0, rows.shape[1], _SUMMED_TOGETHER), axis=1)
+    return found if found.row is None else replace(found, row=rows.start + found.row)
 
 
 def _joined(parts: list[Batch]) -> Batch:

@@ -99,7 +99,7 @@ def test_rows_groups_and_blocks_agree_on_any_graph(document: dict[str, object]) 
     block.backward(seeds, lanes)
     values, gradients = np.empty((2, len(graph), lanes))
     columns = np.empty(0, np.int64), np.empty(0, np.uint32)
-    bad = block.differentiate(columns, seeds, (graph.tape.slots, values), (graph.tape.slots, gradients), 0, lanes)
+    bad = block.differentiate(columns, seeds, (graph.tape.slots, values), (graph.tape.slots, gradients), 1, 0, lanes)
     for lane in (0, 20, 34):
         assert_same_bits(graph.tape.to_nodes(block.v)[:, lane], one.values)
         assert_same_bits(graph.tape.to_nodes(block.g)[shown, lane], one.gradients[shown])
@@ -149,6 +149,38 @@ def test_neither_threads_nor_blocks_change_the_bits() -> None:
         one = gradient(graph, {node: float(column[row]) for node, column in columns.items()})
         assert_same_bits(answers[0].values[:, row], one.values)
         assert_same_bits(answers[0].gradients[:, row], one.gradients)
+
+
+@pytest.mark.parametrize("lanes", [8, 64, 128])
+def test_sums_add_up_the_same_rows_in_the_same_order(lanes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = wide_random(600, 4)
+    rows = 1500
+    chosen = np.random.default_rng(5)
+    columns = {graph.ids[k]: chosen.normal(size=rows) for k in np.flatnonzero(graph.ops == INPUT)}
+    everything = range(len(graph))
+    each = batch(graph, columns, value_of=everything, gradient_of=everything)
+    monkeypatch.setattr(derivatives, "lanes_of", lambda tape: lanes)
+    for threads in (1, 2):
+        sums = batch(graph, columns, value_of=everything, gradient_of=everything, summed=True, threads=threads)
+        for found, of in ((sums.values, each.values), (sums.gradients, each.gradients)):
+            assert found.shape == (len(graph), 12)
+            for k in range(12):
+                # A cumulative sum adds one after the other.
+                assert_same_bits(found[:, k], np.cumsum(of[:, 128 * k : 128 * (k + 1)], axis=1)[:, -1])
+
+
+def test_a_row_that_is_not_finite_is_named_in_sums_too() -> None:
+    graph = Graph.from_document({"expression": "y = log(x)"})
+    x = np.full(300, 2.0)
+    x[130] = 0.0
+    found = batch(graph, {"x": x}, value_of=graph.outputs, gradient_of=[0], summed=True)
+    assert (found.row, found.nonfinite) == (130, (graph.position("y"), graph.position("x")))
+    assert found.values[0].tolist() == [
+        np.cumsum(np.full(128, np.log(2.0)))[-1],
+        -np.inf,
+        np.cumsum(np.full(44, np.log(2.0)))[-1],
+    ]
+    assert found.gradients[0].tolist() == [64.0, np.inf, 22.0]
 
 
 def test_kinks_of_a_batch_are_those_of_any_row() -> None:
