@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -49,10 +49,13 @@ def in_threads(work: Callable[[], Result], threads: int) -> list[Result]:
 
 def stretches(tape: Tape, rows: int, lanes: int, threads: int | None) -> list[tuple[int, int]]:
     """The rows in stretches of whole blocks, one for each thread: as many as there are cores unless told otherwise."""
-    threads = threads or os.cpu_count() or 1
-    share = max(-(-rows // threads), -(-_SHARE // max(tape.rows, 1)))
-    share = -(-share // lanes) * lanes
+    share = -(-rows // (lanes * threads_for(tape, rows, threads))) * lanes
     return [(start, min(start + share, rows)) for start in range(0, rows, share)]
+
+
+def addresses(columns: Iterable[Array]) -> NDArray[np.int64]:
+    """Where contiguous arrays lie in memory, for loops that take any number of them."""
+    return np.array([column.__array_interface__["data"][0] for column in columns], np.int64)
 
 
 class Block:
@@ -89,17 +92,6 @@ class Block:
         xs, ds = self._scratch
         rows = self._computed
         kernels.forward_block(tape.ops, tape.a, tape.b, rows, self.v, self.l, lanes, xs, ds)
-
-    def backward(self, seeds: Array, lanes: int) -> None:
-        """The adjoints of the first lanes, from the gradient put into each seed slot; constants have none."""
-        tape = self.tape
-        kernels.start_adjoints(self.g, self._unstarted, self.seed_slots, seeds, lanes)
-        suspect = kernels.backward_block(
-            tape.ops, tape.a, tape.b, self._computed, self._keep, self.v, self.l, self.g, lanes
-        )
-        self.g[self._constants] = 0.0
-        if suspect or kernels.any_nonfinite(self.g, self._leaves, lanes):
-            self._mend(seeds, lanes)
 
     def _mend(self, seeds: Array, lanes: int) -> None:
         """Does the adjoints again, with all care, of lanes in which an exact zero may have met infinity."""

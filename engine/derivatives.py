@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine import kernels
-from engine.blocks import TOGETHER, Array, Block, in_threads, lanes_of, threads_for
+from engine.blocks import TOGETHER, Array, Block, addresses, in_threads, lanes_of, threads_for
 from engine.graph import Graph
 from engine.tape import Tape
 
@@ -201,7 +201,6 @@ def batch(
         tape.slots[np.asarray(value_of, np.int64)],
         tape.slots[np.asarray(gradient_of, np.int64)],
     )
-    column_slots = tape.slots[batched]
     lanes = lanes_of(tape)
     seed_slots = tape.slots[positions]
     together = TOGETHER if summed else 1
@@ -209,7 +208,7 @@ def batch(
     # Sums start at zero, all else is written over.
     new = np.zeros if summed else np.empty
     values, gradients = new((len(value_slots), kept)), new((len(gradient_slots), kept))
-    addresses = np.array([column.__array_interface__["data"][0] for column in columns.values()], np.int64)
+    places = addresses(columns.values()), tape.slots[batched]
     # Whoever is free takes the next rows, so that threads on unequal cores end together.
     unit = max(lanes, together)
     width = max(_CELLS // tape.rows // unit, 1) * unit
@@ -221,7 +220,7 @@ def batch(
         for first in firsts:
             checkpoint()
             found = block.differentiate(
-                (addresses, column_slots),
+                places,
                 weights,
                 (value_slots, values),
                 (gradient_slots, gradients),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -13,8 +12,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from engine import kernels
-from engine.blocks import Array, Block, lanes_of, stretches
+from engine.blocks import Array, Block, addresses, lanes_of, stretches, threads_for
 from engine.derivatives import Checkpoint, bind, no_checkpoint
 from engine.graph import Graph
 from engine.optimizers import Optimizer
@@ -181,19 +179,20 @@ class _MeanSlope(_Slope):
         if len(lengths) != 1 or lengths == {0}:
             raise ValueError("data takes arrays of one common length, at least 1")
         (self.rows,) = lengths
-        self.checkpoint, self.threads = checkpoint, threads or os.cpu_count() or 1
-        self.columns = {int(self.tape.slots[graph.position(node)]): column for node, column in data.items()}
+        self.checkpoint, self.threads = checkpoint, threads
+        self.slots = self.tape.slots[[graph.position(node) for node in data]]
+        self.columns = [np.ascontiguousarray(column, np.float64) for column in data.values()]
         self.lanes = min(lanes_of(self.tape), self.rows)
-        shares = len(stretches(self.tape, self.rows, self.lanes, self.threads))
+        # As many as any number of rows is shared by.
+        shares = threads_for(self.tape, self.rows, threads)
         self.blocks = [Block(self.tape, base, self.lanes, self.objective) for _ in range(shares)]
         self.pool = stack.enter_context(ThreadPoolExecutor(shares, "chainrule-descent")) if shares > 1 else None
         self.summed = np.concatenate([self.objective, self.ends])
         self.values = np.empty(0)
 
     def at(self, x: Array, rows: NDArray[np.intp] | None) -> tuple[float, Array]:
-        columns = self.columns
-        if rows is not None:
-            columns = {slot: column[rows] for slot, column in columns.items()}
+        columns = self.columns if rows is None else [column[rows] for column in self.columns]
+        places = addresses(columns), self.slots
         count = self.rows if rows is None else len(rows)
         # One sum for each block of rows, added up in order: the threads have no say in the rounding.
         parts = -(-count // self.lanes)
@@ -203,14 +202,10 @@ class _MeanSlope(_Slope):
             block.v[self.parameters] = x[:, None]
             for first in range(*bounds, self.lanes):
                 self.checkpoint()
-                lanes = min(self.lanes, bounds[1] - first)
-                for slot, column in columns.items():
-                    block.v[slot, :lanes] = column[first : first + lanes]
-                block.forward(lanes)
-                block.backward(np.ones(1), lanes)
-                part = first // self.lanes
-                kernels.add_lanes(block.v, self.summed, lanes, values, part)
-                kernels.add_lanes(block.g, self.parameters, lanes, gradients, part)
+                last = min(first + self.lanes, bounds[1])
+                block.differentiate(
+                    places, np.ones(1), (self.summed, values), (self.parameters, gradients), self.lanes, first, last
+                )
 
         bounds = stretches(self.tape, count, self.lanes, self.threads)
         if self.pool is None or len(bounds) == 1:

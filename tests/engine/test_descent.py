@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from engine import blocks
 from engine.derivatives import gradient
 from engine.descent import Descent, descend
 from engine.graph import Graph
@@ -155,6 +156,22 @@ def test_the_same_seed_gives_the_same_bits_and_another_does_not() -> None:
 
     assert run(1).objective.tobytes() == run(1, threads=1).objective.tobytes()
     assert run(1).objective.tobytes() != run(2).objective.tobytes()
+
+
+def test_mini_batches_keep_every_row_where_more_threads_share_them_than_share_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of four threads, five blocks of 128 rows take three and four blocks take four."""
+    monkeypatch.setattr(blocks, "_SHARE", 1)
+
+    def run(threads: int) -> bytes:
+        found = descend(
+            LINE, "L", ["slope", "offset"], Sgd(learning_rate=0.05), 4,
+            data=line_data(640), batch_size=512, threads=threads,
+        )  # fmt: skip
+        return found.objective.tobytes() + found.parameters.tobytes()
+
+    assert run(4) == run(1)
 
 
 def test_the_number_of_threads_does_not_change_the_bits(monkeypatch: pytest.MonkeyPatch) -> None:
